@@ -1,0 +1,185 @@
+"""Reads `monitor_input.json` and the command line's overrides into settings, or says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from shipper.config.complaint import complaints, nearest
+from shipper.config.document import describe, read_document
+from shipper.config.models import NAME, Settings, SourceSettings
+from shipper.core.errors import ConfigError
+
+DEFAULT_KIND = "sqream"
+ANY_SECTION = TypeVar("ANY_SECTION", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value from the command line or the environment that beats the file.
+
+    Attributes:
+        section: The top-level key it belongs to, like `loki`.
+        key: The key inside the section.
+        value: What it is set to.
+        flag: How the operator wrote it, for messages, like `--loki_url`.
+    """
+
+    section: str
+    key: str
+    value: object
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What may stand in a file: the kinds of sources and the top-level sections beside `metrics`."""
+
+    kinds: Mapping[str, type[SourceSettings]]
+    sections: Mapping[str, type[Settings]]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything an operator decided, validated."""
+
+    sections: Mapping[str, Settings]
+    metrics: Mapping[str, SourceSettings]
+
+    def section(self, name: str, kind: type[ANY_SECTION]) -> ANY_SECTION:
+        """Return one section as the settings class it is known to have."""
+        section = self.sections[name]
+        if not isinstance(section, kind):
+            raise TypeError(f"section {name} is {type(section).__name__}, not {kind.__name__}")
+        return section
+
+    def section_of(self, entry: SourceSettings) -> Settings | None:
+        """Return the settings that all entries of this entry's kind share, if the kind has any."""
+        return self.sections.get(entry.type) if entry.section else None
+
+
+def load(path: Path, vocabulary: Vocabulary, overrides: tuple[Override, ...] = ()) -> Configuration:
+    """Return the configuration in the file at `path` with `overrides` applied.
+
+    Raises:
+        ConfigError: Something is wrong with it; the text names file, key, rule and the nearest known word.
+    """
+    written_sections, entries, prefix = _split(path, vocabulary)
+    faults: list[str] = []
+    sections = {
+        name: _section(name, model, written_sections.get(name, {}), overrides, faults)
+        for name, model in vocabulary.sections.items()
+    }
+    metrics = {name: _entry(name, entry, vocabulary, faults) for name, entry in entries.items()}
+    if not entries:
+        faults.append("metrics: at least one metric is needed, and there is none")
+    if not faults:
+        complete = Configuration(
+            {name: section for name, section in sections.items() if section is not None},
+            {name: entry for name, entry in metrics.items() if entry is not None},
+        )
+        faults = _objections(complete)
+        if not faults:
+            return complete
+    raise ConfigError(_one_line(path, prefix, faults))
+
+
+def _split(path: Path, vocabulary: Vocabulary) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
+    """Return the sections, the entries, and what stands before an entry's name in messages."""
+    document = read_document(path)
+    if "metrics" not in document:
+        _refuse_objects(path, document, vocabulary)
+        return {}, document, ""
+    known = {"metrics", *vocabulary.sections}
+    for key in document:
+        if key not in known:
+            raise ConfigError(f"{path}: {key}: this key is not known{nearest(key, known)}")
+    entries = document["metrics"]
+    if not isinstance(entries, dict):
+        raise ConfigError(f"{path}: metrics: must be an object, not {describe(entries)}")
+    return document, entries, "metrics."
+
+
+def _refuse_objects(path: Path, document: Mapping[str, Any], vocabulary: Vocabulary) -> None:
+    """Refuse objects in the short form, where every value is a number of seconds."""
+    for key, value in document.items():
+        if not isinstance(value, dict):
+            continue
+        if key in vocabulary.sections:
+            raise ConfigError(f'{path}: metrics: this key is missing beside "{key}"')
+        word = nearest(key, {"metrics", *vocabulary.sections})
+        hint = word if "mean" in word else '; entries with keys of their own stand under "metrics"'
+        raise ConfigError(f"{path}: {key}: must be a number of seconds, not an object{hint}")
+
+
+def _section(
+    name: str,
+    model: type[Settings],
+    written: object,
+    overrides: tuple[Override, ...],
+    faults: list[str],
+) -> Settings | None:
+    if not isinstance(written, dict):
+        faults.append(f"{name}: must be an object, not {describe(written)}")
+        return None
+    mine = {each.key: each for each in overrides if each.section == name}
+    try:
+        return model.model_validate({**written, **{key: each.value for key, each in mine.items()}})
+    except ValidationError as error:
+        for complaint in complaints(error, model):
+            key, _, rule = complaint.partition(": ")
+            faults.append(f"{mine[key].flag}: {rule}" if key in mine else f"{name}.{complaint}")
+        return None
+
+
+def _entry(
+    name: str, written: object, vocabulary: Vocabulary, faults: list[str]
+) -> SourceSettings | None:
+    place = f"@{name}"
+    if not NAME.fullmatch(name):
+        faults.append(
+            f"{place}: a metric's name starts with a letter or _ and goes on with letters, digits and _"
+        )
+        return None
+    match written:
+        case bool() | str() | None | list():
+            faults.append(f"{place}: must be a number of seconds, not {describe(written)}")
+            return None
+        case int() | float():
+            written = {"every_seconds": written}
+    entry = cast("dict[str, Any]", written)
+    kind = entry.get("type", DEFAULT_KIND)
+    if not isinstance(kind, str) or kind not in vocabulary.kinds:
+        word = nearest(kind, vocabulary.kinds) if isinstance(kind, str) else ""
+        faults.append(f"{place}.type: {describe(kind)} is not a kind of source{word}")
+        return None
+    model = vocabulary.kinds[kind]
+    try:
+        return model.model_validate(model.complete(name, dict(entry)))
+    except ValidationError as error:
+        faults.extend(f"{place}.{complaint}" for complaint in complaints(error, model))
+        return None
+
+
+def _objections(configuration: Configuration) -> list[str]:
+    return [
+        f"@{name}.{objection}"
+        for name, entry in configuration.metrics.items()
+        for objection in entry.objections(configuration.section_of(entry))
+    ]
+
+
+def _one_line(path: Path, prefix: str, faults: list[str]) -> str:
+    """Return the first fault, where it stands, and how many more there are."""
+    first = faults[0].replace("\n", " ")
+    if first.startswith("--"):
+        text = first
+    elif first.startswith("@"):
+        text = f"{path}: {prefix}{first[1:]}"
+    else:
+        text = f"{path}: {first}"
+    return f"{text} (and {len(faults) - 1} more)" if len(faults) > 1 else text

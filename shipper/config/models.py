@@ -1,0 +1,161 @@
+"""The keys of the configuration that no source or sink owns.
+
+A field's docstring is its documentation: it becomes the description in the JSON Schema and the row in the docs table.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shipper.config.secret import Secret
+from shipper.core.checks import Check
+from shipper.core.ports import Source
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""What a metric may be called: its name becomes SQL, a label and a file name."""
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=10 * 365 * 86400)]
+"""A number of seconds greater than 0."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+MIN_TIMEOUT_SECONDS = 30.0
+TIMEOUT_IN_PERIODS = 3
+
+
+class Settings(BaseModel):
+    """A part of the configuration: unchangeable, strict about types, and closed to unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class HttpSettings(Settings):
+    """Where the page, the Prometheus metrics and the health answers are served."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs a token."""
+
+    port: int = Field(default=9108, ge=0, le=65535)
+    """Port to listen on; 0 lets the system choose."""
+
+    token: Secret | None = None
+    """Bearer token that every path but `/healthy` and `/ready` wants."""
+
+
+class ColumnMetric(Settings):
+    """A Prometheus metric made from the rows of an entry."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+    """The metric's name as Prometheus will see it."""
+
+    type: Literal["gauge", "counter", "histogram"] = "gauge"
+    """A gauge shows exactly the rows of the newest poll; counters add up; histograms observe."""
+
+    help: str = ""
+    """The sentence Prometheus shows beside the name."""
+
+    value: str | None = None
+    """Field that holds the value; without it every row counts 1."""
+
+    labels: list[str] = []
+    """Fields that become labels."""
+
+    buckets: list[float] | None = None
+    """Upper bounds of a histogram's buckets, ascending; Prometheus's own when absent."""
+
+
+class SourceSettings(Settings):
+    """One entry of `metrics`: the keys that every kind of source has."""
+
+    section: ClassVar[type[Settings] | None] = None
+    """Settings shared by all entries of this kind, under a top-level key named like the kind."""
+
+    example_metric: ClassVar[str] = "example"
+    """What the metric in an example of this kind is called."""
+
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that every worker of this kind needs; they are imported once, before workers are forked."""
+
+    type: str
+    """Which kind of source it is."""
+
+    every_seconds: Seconds = 5
+    """Period of the polls, in seconds. A poll that overruns skips the missed ticks and counts them."""
+
+    timeout_seconds: Seconds | None = None
+    """Deadline of one poll, in seconds; past it the worker is killed and restarted. Default: max(30, 3 periods)."""
+
+    labels: dict[str, str] = {}
+    """Fixed labels added to every line; they override `job`, `service_name` and `instance`."""
+
+    label_fields: list[str] = []
+    """Fields lifted into labels. Use fields with few values: together they name the stream."""
+
+    max_label_values: int = Field(default=100, ge=1)
+    """How many distinct values of one label field become labels; further ones go to structured metadata."""
+
+    metadata_fields: list[str] = []
+    """Fields lifted into structured metadata: sent along, never indexed."""
+
+    time_field: str | None = None
+    """Field that holds the line's own time (ISO 8601 or Unix s, ms, us, ns). Default: the moment of the poll."""
+
+    line: Literal["json", "logfmt"] = "json"
+    """How the fields of a row are written into the line."""
+
+    ship: bool = True
+    """`false`: polled, but not sent to Loki."""
+
+    store: str | None = None
+    """Name of a table set that also keeps the records."""
+
+    metrics: list[ColumnMetric] = []
+    """Prometheus metrics made from the rows."""
+
+    required: bool = True
+    """`false`: a failing startup check of this entry only warns, and its worker keeps trying."""
+
+    @classmethod
+    def complete(cls, metric: str, written: dict[str, Any]) -> dict[str, Any]:
+        """Fill in the defaults that depend on the metric's name; the default is to add none."""
+        del metric
+        return written
+
+    @property
+    def poll_timeout_seconds(self) -> float:
+        """The deadline of one poll that is in force, in seconds."""
+        if self.timeout_seconds is not None:
+            return self.timeout_seconds
+        return max(MIN_TIMEOUT_SECONDS, TIMEOUT_IN_PERIODS * self.every_seconds)
+
+    def objections(self, section: Settings | None) -> Sequence[str]:
+        """Say what is wrong with this entry beside its section, each as `key: rule`; the default is nothing."""
+        del section
+        return ()
+
+    @classmethod
+    def checks(
+        cls, section: Settings | None, entries: Mapping[str, SourceSettings]
+    ) -> Sequence[Check]:
+        """Return what must be true before the entries of this kind can run; the default is nothing."""
+        del section, entries
+        return ()
+
+    @abstractmethod
+    def build(self, metric: str, section: Settings | None) -> Source:
+        """Make the source of this entry; nothing is connected yet."""
+
+    @abstractmethod
+    def instance(self, section: Settings | None) -> str:
+        """The far end as `host:port`, for the label `instance`."""

@@ -1,0 +1,1 @@
+"""The words every room shares: records, ports, errors and the clock."""

@@ -1,0 +1,109 @@
+"""What can go wrong, grouped by what the caller should do next.
+
+```text
+ShipperError                      a fault of ours; exit 1
+├── ConfigError                   fix the command line or the file; exit 2
+├── StartupError                  fix the surroundings; exit 3
+├── EveryWorkerGaveUp             read the log; exit 4
+├── SourceError
+│   ├── SourceUnavailable         the connection is gone: open again, later
+│   │   └── SourceTimeout         the same, because the deadline of the poll passed
+│   ├── ReadRefused               the far end said no; the connection stands: ask again at the next poll
+│   └── SourceRefused             it will never serve us: stop this metric, keep the others
+└── SinkError
+    ├── SinkUnavailable           nothing is known to be written: try the same records later
+    ├── BatchTooLarge             nothing was written: try again in smaller parts
+    └── BatchRefused              nothing was written and nothing ever will be: reject these records
+```
+
+Exceptions of drivers are translated at the edge, in the module that owns the driver.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ShipperError(Exception):
+    """A fault of ours, and the root of everything we raise on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(ShipperError):
+    """What the operator wrote cannot be used; the text names the place and the rule."""
+
+    exit_code = 2
+
+
+class StartupError(ShipperError):
+    """A startup check failed, or the surroundings do not allow a run."""
+
+    exit_code = 3
+
+
+class EveryWorkerGaveUp(ShipperError):
+    """No worker is left that could be started again."""
+
+    exit_code = 4
+
+
+class SourceError(ShipperError):
+    """Something is wrong between a source and its far end."""
+
+
+class SourceUnavailable(SourceError):
+    """The far end cannot be reached or hung up; open the source again after a pause."""
+
+
+class SourceTimeout(SourceUnavailable):
+    """The far end did not answer within the deadline; the connection was thrown away."""
+
+
+class ReadRefused(SourceError):
+    """The far end answered with an error; the connection stands and the next poll may ask again."""
+
+
+class SourceRefused(SourceError):
+    """The source can never work here, however often it is tried."""
+
+
+class SinkError(ShipperError):
+    """Something is wrong between a sink and its far end.
+
+    Attributes:
+        reason: One word or two for a counter's label, like `rate_limited`.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SinkUnavailable(SinkError):
+    """The sink did not take the records now; the same records may be tried again.
+
+    Attributes:
+        retry_after_seconds: How long the far end asked us to wait; `None` when it did not say.
+        bounded: True when trying for ever would not help, so that tries are to be counted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        retry_after_seconds: float | None = None,
+        bounded: bool = False,
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_after_seconds = retry_after_seconds
+        self.bounded = bounded
+
+
+class BatchTooLarge(SinkError):
+    """The sink takes no batch of this size; nothing was written."""
+
+
+class BatchRefused(SinkError):
+    """The sink will never take these records; nothing was written."""

@@ -1,0 +1,89 @@
+"""What the web process knows: the newest report of every worker and of the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shipper.core.clock import Clock
+from shipper.live.feed import Report
+
+SUPERVISOR = "supervisor"
+SILENT_SECONDS = 5.0
+"""The supervisor reports twice a second; after so long a silence it no longer ticks."""
+
+
+@dataclass(slots=True)
+class Board:
+    """The state of a run, gathered from reports.
+
+    Attributes:
+        version: Which Shipper this is.
+        metrics: What is known beforehand of every metric: type, instance, period, whether it is required.
+        clock: Tells how old reports are.
+    """
+
+    version: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    clock: Clock
+    _states: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _supervised: Mapping[str, Any] = field(default_factory=dict)
+    _ticked_seconds: float | None = None
+
+    def take(self, report: Report) -> None:
+        """Remember a report instead of the one before it."""
+        if report["origin"] == SUPERVISOR:
+            self._supervised = report["state"]
+            self._ticked_seconds = self.clock.monotonic_seconds()
+        else:
+            self._states[report["origin"]] = report["state"]
+
+    def healthy(self) -> bool:
+        """Tell whether the supervisor ticks."""
+        if self._ticked_seconds is None:
+            return False
+        return self.clock.monotonic_seconds() - self._ticked_seconds < SILENT_SECONDS
+
+    def reasons_not_ready(self) -> list[str]:
+        """Return a sentence for every required worker that does not beat; empty means ready."""
+        if not self.healthy():
+            return ["the supervisor has not reported for some seconds"]
+        return [
+            f"{name}: {self._phase(name)}{self._why(name)}"
+            for name, known in self.metrics.items()
+            if known["required"] and self._phase(name) != "running"
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """Return what the page shows, ready for JSON."""
+        return {
+            "version": self.version,
+            "ready": not self.reasons_not_ready(),
+            "reasons": self.reasons_not_ready(),
+            "metrics": list(self._rows()),
+        }
+
+    def _rows(self) -> Iterable[dict[str, Any]]:
+        for name, known in self.metrics.items():
+            supervised = self._worker(name)
+            yield {
+                "metric": name,
+                **known,
+                "state": self._phase(name),
+                "pid": supervised.get("pid", 0),
+                "restarts": supervised.get("restarts", 0),
+                "last_end": supervised.get("reason", ""),
+                **self._states.get(name, {}),
+            }
+
+    def _worker(self, name: str) -> Mapping[str, Any]:
+        worker: Mapping[str, Any] = self._supervised.get("workers", {}).get(name, {})
+        return worker
+
+    def _phase(self, name: str) -> str:
+        return str(self._worker(name).get("phase", "waiting"))
+
+    def _why(self, name: str) -> str:
+        reason = self._worker(name).get("reason", "")
+        return f" ({reason})" if reason else ""

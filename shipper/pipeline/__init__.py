@@ -1,0 +1,1 @@
+"""Moves records safely: from a source's rows, through labels and batches, to the sinks."""

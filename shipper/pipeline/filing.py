@@ -1,0 +1,138 @@
+"""Files rows under their labels: rows in, streams of records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from shipper.core.record import Batch, Row, Stream
+from shipper.pipeline.lines import json_lines, logfmt_lines, text
+from shipper.pipeline.moment import moment_ns
+
+
+@dataclass(frozen=True, slots=True)
+class FilingRules:
+    """How the rows of one metric become records.
+
+    Attributes:
+        labels: The labels every line gets.
+        label_fields: Fields lifted into labels.
+        metadata_fields: Fields lifted into structured metadata.
+        max_label_values: How many distinct values of one label field become labels.
+        time_field: Field that holds the line's own time; `None` for the moment of the poll.
+        line: How the fields are written.
+    """
+
+    labels: Mapping[str, str]
+    label_fields: Sequence[str] = ()
+    metadata_fields: Sequence[str] = ()
+    max_label_values: int = 100
+    time_field: str | None = None
+    line: Literal["json", "logfmt"] = "json"
+
+
+class Filing:
+    """Turns batches of rows into streams.
+
+    It remembers the distinct values of every label field: those beyond `max_label_values` go to structured
+    metadata, and `overflowed` is told the field, once for every such record.
+    """
+
+    def __init__(self, rules: FilingRules, overflowed: Callable[[str], None]) -> None:
+        self._rules = rules
+        self._overflowed = overflowed
+        self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
+
+    def streams(self, batch: Batch) -> list[Stream]:
+        """Return the rows of a batch as streams, the records of each in time order.
+
+        Rows without a time of their own get the moment of the poll, a nanosecond apart, so that their order
+        stands and equal rows are not taken for duplicates.
+        """
+        rows = batch.rows
+        if not rows:
+            return []
+        lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
+        times_ns = self._times_ns(batch)
+        if not self._rules.label_fields and not self._rules.metadata_fields:
+            streams = [Stream(self._rules.labels, times_ns, lines)]
+        else:
+            streams = self._grouped(rows, times_ns, lines)
+        return streams if self._rules.time_field is None else list(map(_in_time_order, streams))
+
+    def _times_ns(self, batch: Batch) -> Sequence[int]:
+        moments = range(batch.read_at_ns, batch.read_at_ns + len(batch.rows))
+        field = self._rules.time_field
+        if field is None:
+            return moments
+        return [
+            moment if own is None else own
+            for moment, own in zip(
+                moments, (moment_ns(row.get(field)) for row in batch.rows), strict=True
+            )
+        ]
+
+    def _grouped(
+        self, rows: Sequence[Row], times_ns: Sequence[int], lines: Sequence[bytes]
+    ) -> list[Stream]:
+        groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        metadata = []
+        for index, row in enumerate(rows):
+            aside = {
+                name: text(row[name])
+                for name in self._rules.metadata_fields
+                if row.get(name) is not None
+            }
+            groups.setdefault(self._own_labels(row, aside), []).append(index)
+            metadata.append(aside)
+        return [
+            Stream(
+                {**self._rules.labels, **dict(own_labels)},
+                [times_ns[index] for index in members],
+                [lines[index] for index in members],
+                _or_none([metadata[index] for index in members]),
+            )
+            for own_labels, members in groups.items()
+        ]
+
+    def _own_labels(self, row: Row, aside: dict[str, str]) -> tuple[tuple[str, str], ...]:
+        """Return the labels lifted from `row`; what is beyond the allowance goes into `aside`."""
+        lifted = []
+        for name in self._rules.label_fields:
+            value = text(row.get(name))
+            if not value:
+                continue
+            if self._allowed(name, value):
+                lifted.append((name, value))
+            else:
+                aside[name] = value
+                self._overflowed(name)
+        return tuple(lifted)
+
+    def _allowed(self, name: str, value: str) -> bool:
+        seen = self._seen[name]
+        if value in seen:
+            return True
+        if len(seen) >= self._rules.max_label_values:
+            return False
+        seen.add(value)
+        return True
+
+
+def _in_time_order(stream: Stream) -> Stream:
+    times_ns = stream.times_ns
+    if all(earlier <= later for earlier, later in pairwise(times_ns)):
+        return stream
+    order = sorted(range(len(times_ns)), key=times_ns.__getitem__)
+    return Stream(
+        stream.labels,
+        [times_ns[index] for index in order],
+        [stream.lines[index] for index in order],
+        None if stream.metadata is None else [stream.metadata[index] for index in order],
+    )
+
+
+def _or_none(metadata: list[dict[str, str]]) -> list[dict[str, str]] | None:
+    return metadata if any(metadata) else None

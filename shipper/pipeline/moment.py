@@ -1,0 +1,79 @@
+"""Reads the moment a row carries, in any of the notations that databases and brokers use."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+NS_PER_SECOND = 1_000_000_000
+DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})(.*)", re.DOTALL)
+"""`29-10-2023 14:20:08`, which SQreamDB writes beside ISO 8601."""
+
+SMALLEST_MILLISECONDS = 10**11
+SMALLEST_MICROSECONDS = 10**14
+SMALLEST_NANOSECONDS = 10**17
+"""A Unix time is told by its size: 10^11 s is the year 5138, 10^11 ms is 1973; likewise for us and ns."""
+
+LARGEST_NS = 2**63 - 1
+
+
+def moment_ns(value: object) -> int | None:
+    """Return nanoseconds since the Unix epoch, or `None` when `value` is no moment.
+
+    Takes datetimes, dates, ISO 8601 text, day-first text, and Unix time in s, ms, us or ns as a number or as text.
+    What has no zone is UTC.
+    """
+    match value:
+        case bool() | None:
+            return None
+        case datetime():
+            return _of_datetime(value)
+        case date():
+            return _of_datetime(datetime.combine(value, time()))
+        case int() | float() | Decimal():
+            return _of_unix(Decimal(value))
+        case str():
+            return _of_text(value.strip())
+        case _:
+            return None
+
+
+def _of_datetime(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    microseconds = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
+    # pandas.Timestamp, which pysqream 6 returns for datetime2, knows nanoseconds beside its microseconds.
+    return microseconds * 1000 + getattr(moment, "nanosecond", 0)
+
+
+def _of_unix(number: Decimal) -> int | None:
+    if not number.is_finite():
+        return None
+    size = abs(number)
+    if size >= SMALLEST_NANOSECONDS:
+        scale = 1
+    elif size >= SMALLEST_MICROSECONDS:
+        scale = 1_000
+    elif size >= SMALLEST_MILLISECONDS:
+        scale = 1_000_000
+    else:
+        scale = NS_PER_SECOND
+    moment = int(number * scale)
+    return moment if 0 <= moment <= LARGEST_NS else None
+
+
+def _of_text(written: str) -> int | None:
+    day_first = DAY_FIRST.fullmatch(written)
+    if day_first:
+        day, month, year, rest = day_first.groups()
+        written = f"{year}-{month}-{day}{rest}"
+    try:
+        return _of_datetime(datetime.fromisoformat(written))
+    except ValueError:
+        pass
+    try:
+        return _of_unix(Decimal(written))
+    except ArithmeticError:
+        return None

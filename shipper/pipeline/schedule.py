@@ -1,0 +1,48 @@
+"""When to poll: ticks on a fixed grid that never drifts and never piles up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+SPREAD_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One moment to poll.
+
+    Attributes:
+        due_seconds: When the poll should begin, on the monotonic clock.
+        missed: How many ticks were skipped since the one before, because a poll overran.
+    """
+
+    due_seconds: float
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A grid of ticks: `first_seconds`, and then one every `every_seconds`."""
+
+    first_seconds: float
+    every_seconds: float
+
+    def first(self) -> Tick:
+        """Return the first tick."""
+        return Tick(self.first_seconds)
+
+    def after(self, tick: Tick, now_seconds: float) -> Tick:
+        """Return the next tick that is not yet past; a tick that is due this very moment is not."""
+        behind = (now_seconds - tick.due_seconds) / self.every_seconds
+        steps = max(1, math.ceil(behind - 1e-9))
+        return Tick(tick.due_seconds + steps * self.every_seconds, missed=steps - 1)
+
+
+def spread(position: int, count: int, every_seconds: float) -> float:
+    """Return how many seconds metric number `position` of `count` waits with its first poll.
+
+    First polls are spread over the first second (or the period, if that is shorter), so that a hundred metrics
+    do not log in at the same instant.
+    """
+    return position / count * min(SPREAD_SECONDS, every_seconds)

@@ -1,0 +1,106 @@
+"""The Prometheus end: one page from the newest snapshot of every worker.
+
+Counters never go back while the web process lives: when a worker is replaced by a new one, what the old one had
+counted is carried over. Gauges of a process that is gone vanish with it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from shipper.telemetry.families import Family
+from shipper.telemetry.tally import Snapshot, Values
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(slots=True)
+class _Origin:
+    """What one worker reported: the newest snapshot, and what its predecessors had counted."""
+
+    incarnation: int
+    newest: Snapshot = field(default_factory=dict)
+    carried: Snapshot = field(default_factory=dict)
+
+
+class Exposition(Collector):
+    """The metrics page: takes snapshots from many processes and shows them as one."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = {family.name: family for family in families}
+        self._origins: dict[str, _Origin] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def take(self, origin: str, incarnation: int, snapshot: Snapshot) -> None:
+        """Replace what `origin` reported; a new `incarnation` (its pid) starts counting from 0 again."""
+        known = self._origins.setdefault(origin, _Origin(incarnation))
+        if known.incarnation != incarnation:
+            known.carried = self._sum([known.carried, known.newest], gauges=False)
+            known.incarnation = incarnation
+        known.newest = snapshot
+
+    def page(self) -> bytes:
+        """Return the page in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family after the other, as `prometheus_client` asks for them."""
+        parts = [part for each in self._origins.values() for part in (each.carried, each.newest)]
+        total = self._sum(parts, gauges=True)
+        for name, family in self._families.items():
+            yield _metric(family, total.get(name, []))
+
+    def _sum(self, snapshots: Iterable[Snapshot], *, gauges: bool) -> Snapshot:
+        summed: dict[str, dict[Values, list[float]]] = defaultdict(dict)
+        for snapshot in snapshots:
+            for name, series in snapshot.items():
+                if name in self._families and (gauges or self._families[name].kind != "gauge"):
+                    _add(summed[name], series)
+        return {name: list(series.items()) for name, series in summed.items()}
+
+
+def _add(series: dict[Values, list[float]], more: Iterable[tuple[Values, list[float]]]) -> None:
+    for listed, numbers in more:
+        values = tuple(listed)
+        known = series.get(values)
+        if known is None:
+            series[values] = numbers
+        else:
+            series[values] = [a + b for a, b in zip(known, numbers, strict=True)]
+
+
+def _metric(family: Family, series: Iterable[tuple[Values, list[float]]]) -> Metric:
+    match family.kind:
+        case "counter":
+            counter = CounterMetricFamily(family.name, family.help, labels=family.labels)
+            for values, numbers in series:
+                counter.add_metric(values, numbers[0])
+            return counter
+        case "gauge":
+            gauge = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+            for values, numbers in series:
+                gauge.add_metric(values, numbers[0])
+            return gauge
+        case "histogram":
+            histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+            for values, numbers in series:
+                histogram.add_metric(values, _buckets(family, numbers), sum_value=numbers[-1])
+            return histogram
+
+
+def _buckets(family: Family, numbers: list[float]) -> list[tuple[str, float]]:
+    bounds = [*(str(float(bound)) for bound in family.buckets), "+Inf"]
+    return list(zip(bounds, accumulate(numbers[:-1]), strict=True))

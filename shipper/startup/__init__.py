@@ -1,0 +1,1 @@
+"""May we run? Checks that must pass before anything starts."""

@@ -1,0 +1,1 @@
+"""What Shipper says about itself: log lines and counters."""

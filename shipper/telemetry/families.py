@@ -1,0 +1,126 @@
+"""The names Prometheus scrapes: what Shipper counts about itself, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SECONDS_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    300,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One name on the metrics page.
+
+    Attributes:
+        name: As Prometheus sees it; counters end in `_total`.
+        kind: What the value may do.
+        help: The sentence beside the name.
+        labels: Names of its labels, in order.
+        buckets: Upper bounds of a histogram's buckets, ascending, without infinity.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ("metric",)
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(name: str, sentence: str, *labels: str) -> Family:
+    return Family(name, "counter", sentence, ("metric", *labels))
+
+
+def _gauge(name: str, sentence: str, *labels: str) -> Family:
+    return Family(name, "gauge", sentence, ("metric", *labels))
+
+
+def _histogram(name: str, sentence: str, *labels: str) -> Family:
+    return Family(name, "histogram", sentence, ("metric", *labels), SECONDS_BUCKETS)
+
+
+POLLS = _counter("shipper_polls_total", "Polls by how they ended: ok, error, timeout.", "result")
+POLL_SECONDS = _histogram("shipper_poll_duration_seconds", "How long a poll took.")
+POLL_LATENESS = _histogram("shipper_poll_lateness_seconds", "How long after its tick a poll began.")
+MISSED_POLLS = _counter("shipper_missed_polls_total", "Ticks skipped because a poll overran.")
+RECONNECTS = _counter("shipper_reconnects_total", "Attempts to connect to the source again.")
+ROWS = _counter("shipper_rows_total", "Rows, messages or datagrams received.")
+LINES_DELIVERED = _counter("shipper_lines_delivered_total", "Lines a sink took.", "sink")
+BYTES_DELIVERED = _counter("shipper_bytes_delivered_total", "Bytes of lines a sink took.", "sink")
+LINES_REJECTED = _counter(
+    "shipper_lines_rejected_total", "Lines a sink will never take.", "sink", "reason"
+)
+LINES_DROPPED = _counter("shipper_lines_dropped_total", "Lines lost, and why.", "reason")
+LINES_CUT = _counter("shipper_lines_cut_total", "Lines shortened to the sink's limit.", "sink")
+SEQUENCE_GAPS = _counter(
+    "shipper_sequence_gaps_total", "Messages a sender numbered and we never saw."
+)
+LABEL_OVERFLOWS = _counter(
+    "shipper_label_overflows_total",
+    "Values of a label field beyond max_label_values, sent as structured metadata.",
+    "field",
+)
+PUSH_SECONDS = _histogram(
+    "shipper_push_duration_seconds", "How long one push to a sink took.", "sink"
+)
+PUSH_RETRIES = _counter("shipper_push_retries_total", "Pushes tried again.", "sink", "reason")
+SPOOL_LINES = _gauge("shipper_spool_lines", "Lines waiting for a sink.", "sink")
+SPOOL_BYTES = _gauge("shipper_spool_bytes", "Bytes of lines waiting for a sink.", "sink")
+OLDEST_UNSENT = _gauge(
+    "shipper_oldest_unsent_seconds", "Age of the oldest line that waits for a sink.", "sink"
+)
+CURSOR_LAG = _gauge("shipper_cursor_lag_seconds", "How far the cursor is behind the newest row.")
+LAST_SUCCESS = _gauge(
+    "shipper_last_success_timestamp_seconds", "Unix time of the last poll that succeeded."
+)
+WORKER_UP = _gauge("shipper_worker_up", "1 while the worker's process runs, else 0.")
+WORKER_RESTARTS = _counter("shipper_worker_restarts_total", "Workers started again.")
+BUILD = Family(
+    "shipper_build_info",
+    "gauge",
+    "Always 1; the labels say which Shipper this is.",
+    ("version", "python"),
+)
+
+FAMILIES = (
+    POLLS,
+    POLL_SECONDS,
+    POLL_LATENESS,
+    MISSED_POLLS,
+    RECONNECTS,
+    ROWS,
+    LINES_DELIVERED,
+    BYTES_DELIVERED,
+    LINES_REJECTED,
+    LINES_DROPPED,
+    LINES_CUT,
+    SEQUENCE_GAPS,
+    LABEL_OVERFLOWS,
+    PUSH_SECONDS,
+    PUSH_RETRIES,
+    SPOOL_LINES,
+    SPOOL_BYTES,
+    OLDEST_UNSENT,
+    CURSOR_LAG,
+    LAST_SUCCESS,
+    WORKER_UP,
+    WORKER_RESTARTS,
+    BUILD,
+)

@@ -1,0 +1,1 @@
+"""The only room that knows every other: builds the objects and hands them over."""

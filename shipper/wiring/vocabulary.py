@@ -1,0 +1,58 @@
+"""Gathers what may stand in a configuration file from the rooms that own it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shipper.config.loading import Configuration, Vocabulary
+from shipper.config.models import HttpSettings, Settings
+from shipper.core.errors import ConfigError
+from shipper.sinks.columns import column_family
+from shipper.sinks.loki.settings import LokiSettings
+from shipper.sources import discover
+from shipper.telemetry.families import FAMILIES, Family
+
+
+def vocabulary() -> Vocabulary:
+    """Return every kind of source there is, and every top-level section."""
+    kinds = discover()
+    sections: dict[str, type[Settings]] = {"loki": LokiSettings, "http": HttpSettings}
+    for name, kind in kinds.items():
+        if kind.section is not None:
+            sections[name] = kind.section
+    return Vocabulary(kinds, sections)
+
+
+def families(configuration: Configuration) -> list[Family]:
+    """Return our own families and those that entries make from columns.
+
+    Raises:
+        ConfigError: Two items of `metrics` describe the same name differently, or take one of our names.
+    """
+    known: dict[str, Family] = {family.name: family for family in FAMILIES}
+    for metric, entry in configuration.metrics.items():
+        for asked in entry.metrics:
+            _add(known, column_family(asked), metric)
+    return list(known.values())
+
+
+def _add(known: dict[str, Family], family: Family, metric: str) -> None:
+    same = known.get(family.name)
+    if same is not None and same != family:
+        raise ConfigError(
+            f"metrics.{metric}.metrics: {family.name} is already another metric; choose another name"
+        )
+    known[family.name] = family
+
+
+def fixed_labels(configuration: Configuration) -> Mapping[str, Mapping[str, str]]:
+    """Return the labels that every line of a metric gets, by metric; an entry's own `labels` override ours."""
+    return {
+        name: {
+            "job": name,
+            "service_name": entry.type,
+            "instance": entry.instance(configuration.section_of(entry)),
+            **entry.labels,
+        }
+        for name, entry in configuration.metrics.items()
+    }
