@@ -18,7 +18,6 @@ from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
 from shipper.startup.table import as_json, show
 from shipper.telemetry.log import LogSettings
-from shipper.wiring.demo import demonstrate
 from shipper.wiring.once import poll_once
 from shipper.wiring.run import RunSettings
 from shipper.wiring.run import check as try_checks
@@ -126,6 +125,9 @@ def once(metric: str, dry_run: bool, **given: Any) -> None:  # noqa: ANN401 - fl
 @with_flags
 def demo(seconds: float | None, **given: Any) -> None:  # noqa: ANN401 - the values of the flags
     """Run against an emulated SQream and a small log store, to see how it works."""
+    # The demo's far ends are a third of all imports; a run does not wait for them.
+    from shipper.wiring.demo import demonstrate
+
     demonstrate(_settings(given), given, seconds=seconds, console=Console())
 
 

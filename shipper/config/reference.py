@@ -17,7 +17,6 @@ from shipper.config.loading import Vocabulary
 from shipper.config.models import NAME, SourceSettings
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
-from shipper.telemetry.families import FAMILIES
 
 SECONDS_SCHEMA = {
     "type": "number",
@@ -91,15 +90,6 @@ def flags_table() -> str:
     for flag in FLAGS:
         spellings = " ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
         rows.append(f"| {spellings} | `{flag.variable}` | {flag.default} | {flag.help}. |")
-    return "\n".join(rows)
-
-
-def families_table() -> str:
-    """Return what Prometheus scrapes as a Markdown table."""
-    rows = ["| name | type | labels | meaning |", "| --- | --- | --- | --- |"]
-    for family in FAMILIES:
-        labels = ", ".join(f"`{label}`" for label in family.labels)
-        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
     return "\n".join(rows)
 
 

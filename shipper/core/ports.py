@@ -65,6 +65,10 @@ class Sink(Protocol):
     def name(self) -> str:
         """The sink's name in counters, like `loki`."""
 
+    @property
+    def lines_cut(self) -> int:
+        """How many lines were delivered without their end, because the far end has a limit; only grows."""
+
     def write(self, stream: Stream) -> Sequence[Rejection]:
         """Deliver the records of one stream and name those that were refused for good.
 

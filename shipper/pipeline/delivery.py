@@ -112,12 +112,17 @@ class Delivery:
         return False
 
     def _push(self, stream: Stream) -> Sequence[Rejection]:
+        counted = (self.metric, self.sink.name)
+        cut_before = self.sink.lines_cut
         began = self.clock.monotonic_seconds()
         try:
             return self.sink.write(stream)
         finally:
             taken = self.clock.monotonic_seconds() - began
-            self.tally.observe(families.PUSH_SECONDS, self.metric, self.sink.name, value=taken)
+            self.tally.observe(families.PUSH_SECONDS, *counted, value=taken)
+            cut = self.sink.lines_cut - cut_before
+            if cut:
+                self.tally.count(families.LINES_CUT, *counted, by=cut)
 
     def _accepted(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         refused = {rejection.index for rejection in rejections}

@@ -124,3 +124,12 @@ FAMILIES = (
     WORKER_RESTARTS,
     BUILD,
 )
+
+
+def families_table() -> str:
+    """Return what Prometheus scrapes as a Markdown table."""
+    rows = ["| name | type | labels | meaning |", "| --- | --- | --- | --- |"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
+    return "\n".join(rows)

@@ -1,0 +1,145 @@
+"""What may be configured about Loki."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from shipper.config.models import Seconds, Settings
+from shipper.config.secret import Secret
+from shipper.core.checks import Check, Finding
+from shipper.sinks.loki.access import Login, TlsFiles
+from shipper.sinks.loki.check import check_loki_connection
+from shipper.sinks.loki.client import Client
+from shipper.sinks.loki.sink import PUSH_PATH, LokiSink
+
+HOW_TO_WRITE_A_URL = (
+    "write http://HOST:PORT or https://HOST:PORT, and a path prefix if there is one"
+)
+
+MIB = 1024 * 1024
+
+# Text in a file becomes a path, which pydantic's strict mode would refuse.
+FilePath = Annotated[Path, Field(strict=False)]
+
+Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
+"""What Loki takes for a tenant (Loki 3.6): up to 150 letters, digits and `!-_.*'()`."""
+
+
+class LokiSettings(Settings):
+    """Where Loki is, who we are to it, and how records are sent."""
+
+    url: str = "http://localhost:3100"
+    """Scheme, host, port and, where there is one, path prefix; `/loki/api/v1/push` at its end is taken off."""
+
+    tenant: Tenant | None = None
+    """Sent as `X-Scope-OrgID`; needed when Loki runs with `auth_enabled: true`."""
+
+    username: Annotated[str, Field(min_length=1)] | None = None
+    """Name for basic authentication; needs `password`."""
+
+    password: Secret | None = None
+    """Password for basic authentication; read again when Loki answers 401 or 403."""
+
+    token: Secret | None = None
+    """Bearer token, instead of `username`; read again when Loki answers 401 or 403."""
+
+    ca: FilePath | None = None
+    """PEM file of the authorities to trust; without it the system's."""
+
+    cert: FilePath | None = None
+    """PEM file of our own certificate, where Loki wants one."""
+
+    key: FilePath | None = None
+    """PEM file of the certificate's private key, not encrypted; not needed when it stands in the file of `cert`."""
+
+    encoding: Literal["protobuf", "json"] = "protobuf"
+    """`protobuf` goes with snappy and is the cheaper one at both ends; `json` goes with gzip."""
+
+    connect_timeout_seconds: Seconds = 5
+    """The longest wait for a connection."""
+
+    read_timeout_seconds: Seconds = 15
+    """The longest wait for an answer; together with the former the longest a push may take."""
+
+    max_batch_bytes: int = Field(default=MIB, ge=1, le=4_000_000)
+    """The most one push may weigh before compression; Loki's own default limit is a little above 4,000,000."""
+
+    queue_max_bytes: int = Field(default=64 * MIB, ge=1)
+    """The most that waits in memory, for each metric, while Loki cannot be reached."""
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_an_address(cls, url: str) -> str:
+        try:
+            parts = parse_url(url.strip())
+        except LocationParseError:
+            raise ValueError(HOW_TO_WRITE_A_URL) from None
+        if parts.scheme not in ("http", "https") or not parts.host:
+            raise ValueError(HOW_TO_WRITE_A_URL)
+        if parts.auth is not None:
+            raise ValueError("write the name under username and the password under password")
+        if parts.query is not None or parts.fragment is not None:
+            raise ValueError("a query or a fragment has no meaning here")
+        prefix = (parts.path or "").rstrip("/").removesuffix(PUSH_PATH).rstrip("/")
+        return parts._replace(path=prefix or None).url
+
+    @field_validator("tenant")
+    @classmethod
+    def _tenant_is_no_path(cls, tenant: str | None) -> str | None:
+        if tenant in (".", ".."):
+            raise ValueError("Loki takes neither . nor .. for a tenant")
+        return tenant
+
+    @model_validator(mode="after")
+    def _login_is_one_of_two(self) -> Self:
+        if self.token is not None and self.username is not None:
+            raise ValueError("token and username exclude each other: keep one of them")
+        if self.username is not None and self.password is None:
+            raise ValueError("username needs password")
+        if self.password is not None and self.username is None:
+            raise ValueError("password needs username")
+        if self.username is not None and ":" in self.username:
+            raise ValueError("basic authentication allows no colon in username")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_files_fit(self) -> Self:
+        if self.key is not None and self.cert is None:
+            raise ValueError("key needs cert")
+        if self.url.startswith("http:") and (self.ca or self.cert):
+            raise ValueError("ca, cert and key need a url with https")
+        return self
+
+    def build(self) -> LokiSink:
+        """Make the sink; nothing is connected yet."""
+        client = self._client(self.connect_timeout_seconds, self.read_timeout_seconds)
+        return LokiSink(client, encoding=self.encoding, max_batch_bytes=self.max_batch_bytes)
+
+    def checks(self) -> Sequence[Check]:
+        """Return what must be true before anything is sent."""
+        return (Check("check_loki_connection", self.check_connection),)
+
+    def _client(self, connect_timeout_seconds: float, read_timeout_seconds: float) -> Client:
+        return Client(
+            self.url,
+            login=Login(self.tenant, self.username, self.password, self.token),
+            tls=TlsFiles(self.ca, self.cert, self.key),
+            connect_timeout_seconds=connect_timeout_seconds,
+            read_timeout_seconds=read_timeout_seconds,
+        )
+
+    def check_connection(self, deadline_seconds: float) -> Finding:
+        """Try whether Loki is there, giving up in time for the gate."""
+        # Several requests may be needed, but only the first of them may hang: then no other is tried.
+        share_seconds = deadline_seconds / 4
+        client = self._client(
+            min(self.connect_timeout_seconds, share_seconds),
+            min(self.read_timeout_seconds, share_seconds),
+        )
+        return check_loki_connection(client, tenant=self.tenant)
