@@ -84,9 +84,6 @@ class SourceSettings(Settings):
     example_metric: ClassVar[str] = "example"
     """What the metric in an example of this kind is called."""
 
-    preload: ClassVar[tuple[str, ...]] = ()
-    """Modules that every worker of this kind needs; they are imported once, before workers are forked."""
-
     type: str
     """Which kind of source it is."""
 

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from prometheus_client import Histogram
-
 from shipper.config.models import ColumnMetric
 from shipper.core.record import Row
 from shipper.telemetry.families import Family
 from shipper.telemetry.tally import Tally, Values
+
+USUAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""The buckets of Prometheus's own clients."""
 
 ILLEGAL_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -21,7 +22,7 @@ def column_family(asked: ColumnMetric) -> Family:
     """Return the family that an item of `metrics` describes."""
     buckets: tuple[float, ...] = ()
     if asked.type == "histogram":
-        given = asked.buckets if asked.buckets is not None else list(Histogram.DEFAULT_BUCKETS)
+        given = asked.buckets if asked.buckets is not None else USUAL_BUCKETS
         buckets = tuple(bound for bound in given if math.isfinite(bound))
     labels = tuple(ILLEGAL_IN_LABEL.sub("_", label) for label in asked.labels)
     sentence = (

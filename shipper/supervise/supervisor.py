@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from random import Random
@@ -249,12 +247,3 @@ class Supervisor:
     def _sleep(self, seconds: float) -> None:
         """Sleep, but wake when a process ends."""
         wait([running.child.sentinel for running in self._running.values()], timeout=seconds)
-
-
-def preload(context: ForkServerContext, modules: Sequence[str]) -> None:
-    """Start the fork server and let it import `modules`, which every worker then shares."""
-    # A BLAS thread pool in the fork server would cost every worker memory and a thread; nothing here computes.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    context.set_forkserver_preload(list(modules))
-    # Started now, so that it imports while we still read and check; the default is at the first process.
-    forkserver.ensure_running()

@@ -18,6 +18,7 @@ from rich.console import Console
 from setproctitle import setproctitle
 
 from shipper import __version__
+from shipper.ahead import start_fork_server
 from shipper.config.loading import Configuration, Override, load
 from shipper.config.models import HttpSettings, SourceSettings
 from shipper.core.checks import Check, Finding, Outcome
@@ -32,7 +33,7 @@ from shipper.startup.surroundings import StateDir, claim_state_dir, is_loopback,
 from shipper.startup.table import show
 from shipper.supervise.lifecycle import Worker
 from shipper.supervise.signals import signal_words
-from shipper.supervise.supervisor import Supervisor, WorkerPlan, preload
+from shipper.supervise.supervisor import Supervisor, WorkerPlan
 from shipper.telemetry import families as names
 from shipper.telemetry.log import LogSettings, start_logging
 from shipper.telemetry.tally import Tally
@@ -144,10 +145,8 @@ def check(settings: RunSettings, *, console: Console) -> list[Verdict]:
 
 def fork_server(configuration: Configuration) -> ForkServerContext:
     """Start the process that workers are forked from, with the drivers of the configured sources loaded."""
-    context = multiprocessing.get_context("forkserver")
-    drivers = {module for entry in configuration.metrics.values() for module in entry.preload}
-    preload(context, [*sorted(drivers), "shipper.wiring.worker"])
-    return context
+    start_fork_server(sorted({entry.type for entry in configuration.metrics.values()}))
+    return multiprocessing.get_context("forkserver")
 
 
 def _open_log(settings: LogSettings) -> Logger:

@@ -25,6 +25,7 @@ class SqreamSettings(SourceSettings):
     """A function of SQreamDB, polled."""
 
     section = SqreamConnection
+    example_metric = "show_locks"
 
     type: Literal["sqream"] = "sqream"
     """A utility function of SQreamDB."""

@@ -40,7 +40,6 @@ _CONNECTION_HINTS = (
     ("procps", "apt-get install procps"),
     ("cannot be imported", "pip install -r requirements.txt"),
 )
-_FAREWELL_SECONDS = 0.5
 _SHORTEST_WAIT_SECONDS = 0.05
 
 
@@ -113,11 +112,11 @@ def try_functions(
 
 
 class _Countdown:
-    """What is left of a deadline, less the time to say goodbye."""
+    """What is left of a deadline."""
 
     def __init__(self, seconds: float, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._end_seconds = self._clock.monotonic_seconds() + seconds - _FAREWELL_SECONDS
+        self._end_seconds = self._clock.monotonic_seconds() + seconds
 
     def seconds(self) -> float:
         """Return how long the next step may take."""
@@ -131,7 +130,7 @@ def _session(section: SqreamConnection, left: _Countdown) -> Iterator[driver.Ses
     try:
         yield session
     finally:
-        session.close(_FAREWELL_SECONDS)
+        session.hang_up()
 
 
 def _hint(error: SourceError) -> str:

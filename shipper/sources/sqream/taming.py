@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from shipper.core.errors import SourceRefused
+from shipper.sources.sqream.watchdog import Watchdog
 
 
 class DriverCursor(Protocol):
@@ -46,6 +47,7 @@ class Sockets:
     def __init__(self) -> None:
         self._driver_sockets: list[object] = []
         self._cut = threading.Event()
+        self._watchdog = Watchdog(self.cut)
 
     @property
     def is_cut(self) -> bool:
@@ -68,13 +70,11 @@ class Sockets:
     @contextlib.contextmanager
     def cut_after(self, seconds: float) -> Iterator[None]:
         """Cut the sockets if the block takes longer than `seconds`."""
-        timer = threading.Timer(seconds, self.cut)
-        timer.daemon = True
-        timer.start()
+        self._watchdog.arm(seconds)
         try:
             yield
         finally:
-            timer.cancel()
+            self._watchdog.disarm()
 
     def cut(self) -> None:
         """Shut every socket, from any thread, without ever blocking."""
@@ -85,6 +85,7 @@ class Sockets:
 
     def close(self) -> None:
         """Shut and close every socket, whatever state it is in."""
+        self._watchdog.close()
         self.cut()
         for opened in self._opened():
             opened.close()

@@ -1,0 +1,63 @@
+"""Starts the process that workers are forked from before anything else is imported.
+
+Its imports (pysqream alone takes half a second) then run beside ours, and the first poll comes that much sooner.
+Nothing is decided here: what cannot be understood is left to the command line and the loader, which say why.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+
+COMMANDS_WITH_WORKERS = ("run", "check")
+
+
+def start_ahead(arguments: Sequence[str], beside: Path) -> None:
+    """Start the fork server for a command that needs it; `beside` is the folder of `main.py`."""
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS_WITH_WORKERS:
+        return
+    if any(argument in ("-h", "--help") for argument in arguments):
+        return
+    kinds = _kinds(_config_path(arguments, beside))
+    if kinds:
+        start_fork_server(kinds)
+
+
+def start_fork_server(kinds: Sequence[str]) -> None:
+    """Start the fork server, unless it runs, and let it import what workers of these kinds of sources share."""
+    # A BLAS thread pool would cost every worker memory and a thread; nothing here computes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    drivers = [f"shipper.sources.{kind}.preload" for kind in kinds]
+    context = multiprocessing.get_context("forkserver")
+    # A kind without a module `preload` is no fault: the fork server passes over what it cannot find.
+    context.set_forkserver_preload([*drivers, "shipper.wiring.worker"])
+    forkserver.ensure_running()
+
+
+def _config_path(arguments: Sequence[str], beside: Path) -> Path:
+    for index, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag == "--config":
+            following = arguments[index + 1] if index + 1 < len(arguments) else ""
+            return Path(value if equals else following)
+    return Path(os.environ.get("SHIPPER_CONFIG") or beside / "monitor_input.json")
+
+
+def _kinds(path: Path) -> list[str]:
+    """Return the kinds of sources that a configuration names, or nothing when it cannot be read."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return []
+    entries = document.get("metrics", document) if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        return []
+    kinds = {
+        entry.get("type", "sqream") if isinstance(entry, dict) else "sqream"
+        for entry in entries.values()
+    }
+    return sorted(kind for kind in kinds if isinstance(kind, str) and kind.isidentifier())
