@@ -15,6 +15,9 @@ from pathlib import Path
 
 COMMANDS_WITH_WORKERS = ("run", "check")
 
+SHARED = ("shipper.wiring.worker", "encodings.idna", "__main__")
+"""What every worker needs; the last two would else be loaded by each for itself, which takes 2 MB."""
+
 
 def start_ahead(arguments: Sequence[str], beside: Path) -> None:
     """Start the fork server for a command that needs it; `beside` is the folder of `main.py`."""
@@ -34,7 +37,7 @@ def start_fork_server(kinds: Sequence[str]) -> None:
     drivers = [f"shipper.sources.{kind}.preload" for kind in kinds]
     context = multiprocessing.get_context("forkserver")
     # A kind without a module `preload` is no fault: the fork server passes over what it cannot find.
-    context.set_forkserver_preload([*drivers, "shipper.wiring.worker"])
+    context.set_forkserver_preload([*drivers, *SHARED])
     forkserver.ensure_running()
 
 

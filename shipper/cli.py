@@ -13,7 +13,7 @@ from rich.console import Console
 
 from shipper import __version__
 from shipper.config.flags import FLAGS, Flag, overrides
-from shipper.config.reference import example_text, schema_text
+from shipper.config.reference import example_comments, example_text, schema_text
 from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
 from shipper.startup.table import as_json, show
@@ -41,7 +41,8 @@ class DefaultToRun(click.Group):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        cli.main(arguments, standalone_mode=False)
+        # None at the end of a command, a number after `ctx.exit`.
+        return cli.main(arguments, standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         return USAGE_EXIT_CODE
@@ -140,8 +141,13 @@ def schema() -> None:
 @cli.command()
 @click.argument("kind")
 def example(kind: str) -> None:
-    """Print a valid configuration with every key of one KIND of source."""
-    click.echo(example_text(vocabulary(), kind))
+    """Print a valid configuration with every key of one KIND of source.
+
+    The configuration goes to standard output, what its keys mean to standard error.
+    """
+    known = vocabulary()
+    click.echo(example_text(known, kind))
+    click.echo(example_comments(known, kind), err=True)
 
 
 @cli.command()

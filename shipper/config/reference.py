@@ -73,6 +73,23 @@ def example_text(vocabulary: Vocabulary, kind: str) -> str:
     return json.dumps(document, indent=2)
 
 
+def example_comments(vocabulary: Vocabulary, kind: str) -> str:
+    """Return what every key of the example means, a line a key; JSON itself has no comments.
+
+    Raises:
+        ConfigError: There is no such kind of source.
+    """
+    model = _kind(vocabulary, kind)
+    places: list[tuple[str, type[BaseModel]]] = [(f"metrics.{model.example_metric}", model)]
+    if model.section is not None:
+        places.insert(0, (kind, model.section))
+    return "\n".join(
+        f"# {place}.{name}: {(field.description or '').replace(chr(10), ' ')}"
+        for place, shown in places
+        for name, field in shown.model_fields.items()
+    )
+
+
 def settings_table(model: type[BaseModel], *, without: Iterable[str] = ()) -> str:
     """Return the keys of a model as a Markdown table: key, default, meaning."""
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
@@ -96,6 +113,14 @@ def flags_table() -> str:
 def common_keys() -> set[str]:
     """Return the keys that entries of every kind have, without `type`."""
     return set(SourceSettings.model_fields) - {"type"}
+
+
+def _kind(vocabulary: Vocabulary, kind: str) -> type[SourceSettings]:
+    if kind not in vocabulary.kinds:
+        raise ConfigError(
+            f'example: "{kind}" is not a kind of source{nearest(kind, vocabulary.kinds)}'
+        )
+    return vocabulary.kinds[kind]
 
 
 def _names(content: Mapping[str, Any]) -> dict[str, Any]:

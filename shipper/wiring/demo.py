@@ -140,8 +140,10 @@ class _Show:
 
 def _table(state: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("metric", "state", "every", "next", "rows", "delivered", "waiting", "restarts"):
-        table.add_column(heading, justify="left" if heading in ("metric", "state") else "right")
+    for heading in ("metric", "state"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("every", "next", "rows", "sent", "waiting", "restarts"):
+        table.add_column(heading, no_wrap=True, justify="right")
     table.add_column("last trouble", overflow="ellipsis", no_wrap=True)
     now = time.time()
     for metric in state["metrics"]:
@@ -152,8 +154,8 @@ def _table(state: Mapping[str, Any]) -> Table:
         table.add_row(
             metric["metric"],
             Text(word, style=STYLES.get(word, "yellow")),
-            f"{metric['every_seconds']:g} s",
-            f"{next_seconds:.0f} s",
+            _span(metric["every_seconds"]),
+            _span(next_seconds),
             f"{metric.get('rows_total', 0):.0f}",
             f"{metric.get('lines_delivered', 0):.0f}",
             str(metric.get("lines_waiting", 0)),
@@ -161,6 +163,14 @@ def _table(state: Mapping[str, Any]) -> Table:
             metric.get("error") or metric["last_end"],
         )
     return table
+
+
+def _span(seconds: float) -> str:
+    """Return a span of time in its largest whole unit, like `2 s` or `24 h`."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.1g} s" if 0 < seconds < 1 else f"{seconds:.0f} s"
 
 
 def _get_json(url: str, **fields: str) -> dict[str, Any] | None:

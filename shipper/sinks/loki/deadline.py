@@ -8,14 +8,14 @@ has the connect timeout for itself.
 
 from __future__ import annotations
 
-import http.client
 import io
 import socket
+import ssl
 import time
 from collections.abc import Callable
+from functools import partial
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, cast
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -44,38 +44,45 @@ class Deadline:
         return left_seconds
 
 
-class _OnTime:
-    """What both kinds of connection add to urllib3's."""
-
-    sock: socket.socket | None
-
-    # urllib3's own arguments pass through; it types them.
-    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **options)
-        self._deadline = deadline
-        # http.client calls this attribute to make the answer, and urllib3 leaves that to it.
-        self.response_class = cast("type[http.client.HTTPResponse]", self._answer_on_time)
-
-    def send(self, body: object) -> None:
-        if self.sock is None:
-            self.connect()  # type: ignore[attr-defined]
-        cast("socket.socket", self.sock).settimeout(self._deadline.remaining_seconds())
-        super().send(body)  # type: ignore[misc]
-
-    def _answer_on_time(
-        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None
-    ) -> http.client.HTTPResponse:
-        answer = http.client.HTTPResponse(sock, debuglevel, method)
-        answer.fp = io.BufferedReader(_ReaderOnTime(answer.fp.detach(), sock, self._deadline))
-        return answer
-
-
-class HTTPConnectionOnTime(_OnTime, HTTPConnection):
+class PlainConnection(HTTPConnection):
     """A plain connection whose requests end on time."""
 
+    def __init__(
+        self, host: str, port: int | None, connect_seconds: float, deadline: Deadline
+    ) -> None:
+        super().__init__(host, port, timeout=connect_seconds)
+        self._deadline = deadline
+        # http.client calls this attribute to make the answer.
+        self.response_class = cast("type[HTTPResponse]", partial(_answer_on_time, deadline))
 
-class HTTPSConnectionOnTime(_OnTime, HTTPSConnection):
+    def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's own type
+        """Send on the open socket, waiting no longer than the deadline allows."""
+        self.sock.settimeout(self._deadline.remaining_seconds())
+        super().send(data)
+
+
+class TlsConnection(PlainConnection, HTTPSConnection):
     """A TLS connection whose requests end on time."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None,
+        connect_seconds: float,
+        deadline: Deadline,
+        context: ssl.SSLContext,
+    ) -> None:
+        HTTPSConnection.__init__(self, host, port, timeout=connect_seconds, context=context)
+        self._deadline = deadline
+        self.response_class = cast("type[HTTPResponse]", partial(_answer_on_time, deadline))
+
+
+def _answer_on_time(
+    deadline: Deadline, sock: socket.socket, debuglevel: int = 0, method: str | None = None
+) -> HTTPResponse:
+    answer = HTTPResponse(sock, debuglevel, method)
+    answer.fp = io.BufferedReader(_ReaderOnTime(answer.fp.detach(), sock, deadline))
+    return answer
 
 
 class _ReaderOnTime(io.RawIOBase):

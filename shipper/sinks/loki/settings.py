@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from shipper.config.models import Seconds, Settings
 from shipper.config.secret import Secret
@@ -21,6 +21,8 @@ from shipper.sinks.loki.sink import PUSH_PATH, LokiSink
 HOW_TO_WRITE_A_URL = (
     "write http://HOST:PORT or https://HOST:PORT, and a path prefix if there is one"
 )
+
+NOT_IN_AN_ADDRESS = re.compile(r"[\s\x00-\x1f\\]")
 
 MIB = 1024 * 1024
 
@@ -77,17 +79,22 @@ class LokiSettings(Settings):
     @classmethod
     def _url_is_an_address(cls, url: str) -> str:
         try:
-            parts = parse_url(url.strip())
-        except LocationParseError:
+            parts = urlsplit(url.strip())
+            host, _ = parts.hostname, parts.port  # the port is looked at only when it is asked for
+        except ValueError:
             raise ValueError(HOW_TO_WRITE_A_URL) from None
-        if parts.scheme not in ("http", "https") or not parts.host:
+        if (
+            parts.scheme not in ("http", "https")
+            or not host
+            or NOT_IN_AN_ADDRESS.search(url.strip())
+        ):
             raise ValueError(HOW_TO_WRITE_A_URL)
-        if parts.auth is not None:
+        if "@" in parts.netloc:
             raise ValueError("write the name under username and the password under password")
-        if parts.query is not None or parts.fragment is not None:
+        if parts.query or parts.fragment:
             raise ValueError("a query or a fragment has no meaning here")
-        prefix = (parts.path or "").rstrip("/").removesuffix(PUSH_PATH).rstrip("/")
-        return parts._replace(path=prefix or None).url
+        prefix = parts.path.rstrip("/").removesuffix(PUSH_PATH).rstrip("/")
+        return parts._replace(netloc=parts.netloc.lower(), path=prefix).geturl()
 
     @field_validator("tenant")
     @classmethod
