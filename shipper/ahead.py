@@ -15,6 +15,14 @@ from pathlib import Path
 
 COMMANDS_WITH_WORKERS = ("run", "check")
 
+NO_THREADS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "NUMEXPR_MAX_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""Keeps what pysqream 6.3 imports (numpy, numexpr, pyarrow) from starting threads: a process that forks has one."""
+
 SHARED = ("shipper.wiring.worker", "encodings.idna", "__main__")
 """What every worker needs; the last two would else be loaded by each for itself, which takes 2 MB."""
 
@@ -32,8 +40,8 @@ def start_ahead(arguments: Sequence[str], beside: Path) -> None:
 
 def start_fork_server(kinds: Sequence[str]) -> None:
     """Start the fork server, unless it runs, and let it import what workers of these kinds of sources share."""
-    # A BLAS thread pool would cost every worker memory and a thread; nothing here computes.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in NO_THREADS.items():
+        os.environ.setdefault(name, value)
     drivers = [f"shipper.sources.{kind}.preload" for kind in kinds]
     context = multiprocessing.get_context("forkserver")
     # A kind without a module `preload` is no fault: the fork server passes over what it cannot find.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from shipper import __version__
@@ -25,6 +26,13 @@ from shipper.wiring.run import run as run_workers
 from shipper.wiring.vocabulary import vocabulary
 
 USAGE_EXIT_CODE = 2
+SAID_IN_ANOTHER_WAY = (
+    ("password_file", "password"),
+    ("loki_url", "loki_host"),
+    ("loki_url", "loki_port"),
+)
+"""The first beats the second, unless it comes from the environment and the second is typed."""
+
 TYPES = {"number": click.INT, "seconds": click.FloatRange(min=0)}
 
 
@@ -48,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_EXIT_CODE
     except (click.Abort, KeyboardInterrupt):
         return 0
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output, like `head`, has gone; click tells it with SystemExit.
         _forget_stdout()
     except ShipperError as error:
         click.echo(f"shipper: {error}", err=True)
@@ -157,6 +166,7 @@ def version() -> None:
 
 
 def _settings(given: dict[str, Any]) -> RunSettings:
+    _drop_beaten(given)
     log_path = given["log_file_path"]
     return RunSettings(
         path=Path(given["config"]) if given["config"] else _default_config(),
@@ -171,6 +181,15 @@ def _settings(given: dict[str, Any]) -> RunSettings:
     )
 
 
+def _drop_beaten(given: dict[str, Any]) -> None:
+    """Forget what came from the environment when a flag says the same thing in another way."""
+    source = click.get_current_context().get_parameter_source
+    for stronger, weaker in SAID_IN_ANOTHER_WAY:
+        typed = source(weaker) is ParameterSource.COMMANDLINE
+        if typed and source(stronger) is ParameterSource.ENVIRONMENT:
+            given[stronger] = None
+
+
 def _default_config() -> Path:
     """Return `monitor_input.json` beside `main.py`, as short as it can be written."""
     path = Path(sys.argv[0]).resolve().parent / "monitor_input.json"
@@ -178,5 +197,5 @@ def _default_config() -> Path:
 
 
 def _forget_stdout() -> None:
-    """Let Python end quietly after the reader of our output, like `head`, has gone."""
+    """Let Python end quietly although what we printed cannot be written any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -166,16 +166,22 @@ def _entry(
 
 
 def _objections(configuration: Configuration) -> list[str]:
-    return [
+    faults = [
         f"@{name}.{objection}"
         for name, entry in configuration.metrics.items()
         for objection in entry.objections(configuration.section_of(entry))
     ]
+    faults += [
+        f"@{name}.store: this version keeps no records in SQL; leave the key out"
+        for name, entry in configuration.metrics.items()
+        if entry.store is not None
+    ]
+    return faults
 
 
 def _one_line(path: Path, prefix: str, faults: list[str]) -> str:
     """Return the first fault, where it stands, and how many more there are."""
-    first = faults[0].replace("\n", " ")
+    first = faults[0]
     if first.startswith("--"):
         text = first
     elif first.startswith("@"):

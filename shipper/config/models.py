@@ -8,9 +8,17 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from shipper.config.secret import Secret
 from shipper.core.checks import Check
@@ -19,13 +27,29 @@ from shipper.core.ports import Source
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What a metric may be called: its name becomes SQL, a label and a file name."""
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=10 * 365 * 86400)]
+
+def _at_least_a_millisecond(seconds: float) -> float:
+    if seconds < 0.001:
+        raise ValueError(f"must be at least 0.001, not {seconds:g}")
+    return seconds
+
+
+Seconds = Annotated[
+    float,
+    Field(gt=0, allow_inf_nan=False, le=10 * 365 * 86400),
+    AfterValidator(_at_least_a_millisecond),
+]
 """A number of seconds greater than 0."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 MIN_TIMEOUT_SECONDS = 30.0
 TIMEOUT_IN_PERIODS = 3
+
+
+def label_name(field: str) -> str:
+    """Return the name that a field has as a Prometheus label."""
+    return re.sub("[^a-zA-Z0-9_]|^(?=[0-9])", "_", field)
 
 
 class Settings(BaseModel):
@@ -73,6 +97,23 @@ class ColumnMetric(Settings):
 
     buckets: list[float] | None = None
     """Upper bounds of a histogram's buckets, ascending; Prometheus's own when absent."""
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: list[str]) -> list[str]:
+        names = [label_name(field) for field in labels]
+        if len(set(names)) < len(names):
+            raise ValueError("two of the labels have the same name")
+        if not all(names) or "le" in names:
+            raise ValueError("a label is neither empty nor le, which Prometheus keeps for itself")
+        return labels
+
+    @field_validator("buckets")
+    @classmethod
+    def _buckets_ascend(cls, buckets: list[float] | None) -> list[float] | None:
+        if buckets is not None and any(low >= high for low, high in pairwise(buckets)):
+            raise ValueError("buckets must ascend")
+        return buckets
 
 
 class SourceSettings(Settings):

@@ -97,7 +97,7 @@ def _from_file(written: object) -> Secret:
 def _first_line(path: Path) -> str:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"the secret's file {path} cannot be read: {error}") from None
     if not lines or not lines[0]:
         raise ConfigError(f"the secret's file {path} is empty")

@@ -31,9 +31,12 @@ class ShipperError(Exception):
 
 
 class ConfigError(ShipperError):
-    """What the operator wrote cannot be used; the text names the place and the rule."""
+    """What the operator wrote cannot be used; the text names the place and the rule, on one line."""
 
     exit_code = 2
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.splitlines()))
 
 
 class StartupError(ShipperError):

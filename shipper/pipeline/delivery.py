@@ -65,16 +65,26 @@ class Delivery:
         self._thread.start()
 
     def finish(self, drain_seconds: float) -> int:
-        """Deliver what waits for at most `drain_seconds`, stop, and return how many lines were left."""
+        """Deliver what waits for at most `drain_seconds`, stop, and return how many lines were left.
+
+        Raises:
+            BaseException: What ended the loop, when it was a fault of ours.
+        """
         self.queue.close()
         self.queue.wait_until_empty(drain_seconds)
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=1)
+        self.raise_fault()
         left = self.queue.depth().lines
         if left:
             self.tally.count(families.LINES_DROPPED, self.metric, "shutdown", by=left)
         return left
+
+    def raise_fault(self) -> None:
+        """Raise what ended the loop, if it was a fault of ours."""
+        if self.fault is not None:
+            raise self.fault
 
     def _run(self) -> None:
         try:
@@ -82,30 +92,34 @@ class Delivery:
                 waiting = self.queue.take()
                 if waiting is None:
                     return
-                if not self._deliver(waiting.stream):
-                    return
-                self.queue.settle()
-                self.settled()
+                if self._deliver(waiting.stream):
+                    self.queue.settle()
+                    self.settled()
         except Exception as error:  # noqa: BLE001 - the thread's outermost loop: the worker ends with this fault
             self.fault = error
+            self.queue.give_up()
         finally:
             self.sink.close()
 
     def _deliver(self, stream: Stream) -> bool:
-        """Push one stream until it is settled; False when the worker stops before."""
-        attempt = 0
+        """Push one stream until it is settled; False when the worker stops before, or the stream was split."""
+        attempt = bounded_tries = 0
         while not self._stop.is_set():
             attempt += 1
             try:
                 self._accepted(stream, self._push(stream))
                 self._recovered()
             except SinkUnavailable as error:
-                if not error.bounded or attempt < BOUNDED_TRIES:
+                bounded_tries += error.bounded
+                if bounded_tries < BOUNDED_TRIES:
                     self._wait(attempt, error)
                     continue
                 self._refused(stream, error)
             except BatchTooLarge as error:
-                return self._deliver_halves(stream, error)
+                if len(stream) > 1:
+                    self.queue.split()
+                    return False
+                self._refused(stream, error)
             except BatchRefused as error:
                 self._refused(stream, error)
             return True
@@ -146,15 +160,6 @@ class Delivery:
     def _refused(self, stream: Stream, error: SinkError) -> None:
         rejections = [Rejection(index, error.reason, str(error)) for index in range(len(stream))]
         self._accepted(stream, rejections)
-
-    def _deliver_halves(self, stream: Stream, error: BatchTooLarge) -> bool:
-        if len(stream) == 1:
-            self._refused(stream, error)
-            return True
-        middle = len(stream) // 2
-        return self._deliver(stream.part(0, middle)) and self._deliver(
-            stream.part(middle, len(stream))
-        )
 
     def _wait(self, attempt: int, error: SinkUnavailable) -> None:
         """Sleep before the next attempt: as long as the sink asked for, else full jitter."""

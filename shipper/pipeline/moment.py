@@ -16,6 +16,7 @@ SMALLEST_NANOSECONDS = 10**17
 """A Unix time is told by its size: 10^11 s is the year 5138, 10^11 ms is 1973; likewise for us and ns."""
 
 LARGEST_NS = 2**63 - 1
+DIGITS_OF_LARGEST = 19
 
 
 def moment_ns(value: object) -> int | None:
@@ -49,7 +50,7 @@ def _of_datetime(moment: datetime) -> int:
 
 
 def _of_unix(number: Decimal) -> int | None:
-    if not number.is_finite():
+    if not number.is_finite() or number.adjusted() > DIGITS_OF_LARGEST:
         return None
     size = abs(number)
     if size >= SMALLEST_NANOSECONDS:
@@ -69,10 +70,12 @@ def _of_text(written: str) -> int | None:
     if day_first:
         day, month, year, rest = day_first.groups()
         written = f"{year}-{month}-{day}{rest}"
-    try:
-        return _of_datetime(datetime.fromisoformat(written))
-    except ValueError:
-        pass
+    # Digits alone are Unix time, also where ISO 8601 would read a compact date into them.
+    if not written.isdigit():
+        try:
+            return _of_datetime(datetime.fromisoformat(written))
+        except ValueError:
+            pass
     try:
         return _of_unix(Decimal(written))
     except ArithmeticError:

@@ -110,7 +110,7 @@ class Pump:
         Raises:
             SourceRefused: The source can never work here.
         """
-        tick = self.schedule.first()
+        tick = self.schedule.first(self.clock.monotonic_seconds())
         while self._wait_for(tick):
             self.turn(tick)
             now = self.clock.monotonic_seconds()
@@ -244,5 +244,4 @@ class Pump:
 
     def _raise_faults(self) -> None:
         for delivery in self.deliveries:
-            if delivery.fault is not None:
-                raise delivery.fault
+            delivery.raise_fault()

@@ -23,12 +23,14 @@ class Waiting:
         stream: Never larger than one push may be.
         weight_bytes: What it counts against the bound.
         since_seconds: When it was put, on the monotonic clock.
+        alone: True for a part of what was too large; it is not joined with others again.
     """
 
     number: int
     stream: Stream
     weight_bytes: int
     since_seconds: float
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class DeliveryQueue:
         self._weight_bytes = 0
         self._last_number = 0
         self._closed = False
+        self._given_up = False
 
     def put(self, stream: Stream) -> int:
         """Add a stream and return how many older lines had to be dropped to make room for it."""
@@ -93,6 +96,27 @@ class DeliveryQueue:
                 self._in_flight = None
             self._changed.notify_all()
 
+    def split(self) -> None:
+        """Put what was taken back as two halves: it was too large for the sink."""
+        with self._changed:
+            whole, self._in_flight = self._in_flight, None
+            if whole is None:
+                return
+            middle = len(whole.stream) // 2
+            for start, stop in ((middle, len(whole.stream)), (0, middle)):
+                half = whole.stream.part(start, stop)
+                self._weight_bytes += weigh(half)
+                self._waiting.appendleft(
+                    Waiting(whole.number, half, weigh(half), whole.since_seconds, alone=True)
+                )
+            self._weight_bytes -= whole.weight_bytes
+
+    def give_up(self) -> None:
+        """Let nobody wait for what will never be settled."""
+        with self._changed:
+            self._given_up = True
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let `take` return `None` once everything was taken."""
         with self._changed:
@@ -100,9 +124,10 @@ class DeliveryQueue:
             self._changed.notify_all()
 
     def wait_until_empty(self, timeout_seconds: float) -> bool:
-        """Wait until everything put so far is settled; False when the time was too short."""
+        """Wait until everything put so far is settled; False when the time was too short, or nobody delivers."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._lines == 0, timeout_seconds)
+            self._changed.wait_for(lambda: self._lines == 0 or self._given_up, timeout_seconds)
+            return self._lines == 0
 
     @property
     def last_number(self) -> int:
@@ -138,7 +163,8 @@ class DeliveryQueue:
         while self._waiting:
             younger = self._waiting[0]
             weight_bytes += younger.weight_bytes
-            if weight_bytes > self._batch_bytes or not _alike(first.stream, younger.stream):
+            fits = weight_bytes <= self._batch_bytes
+            if first.alone or younger.alone or not fits or not _alike(first.stream, younger.stream):
                 break
             joined.append(self._waiting.popleft())
         if len(joined) == 1:

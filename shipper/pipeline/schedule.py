@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 SPREAD_SECONDS = 1.0
 
+STARTING_SECONDS = 5.0
+"""A worker may take so long to start and still poll at its first tick. One that is started again later keeps to the
+grid: what changes its far end, like a daily reset, is not done a second time because a process died."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -28,9 +32,12 @@ class Schedule:
     first_seconds: float
     every_seconds: float
 
-    def first(self) -> Tick:
-        """Return the first tick."""
-        return Tick(self.first_seconds)
+    def first(self, now_seconds: float) -> Tick:
+        """Return the tick to begin with: the first one, or for a worker started again the next one on the grid."""
+        tick = Tick(self.first_seconds)
+        if now_seconds - self.first_seconds <= STARTING_SECONDS:
+            return tick
+        return Tick(self.after(tick, now_seconds).due_seconds)
 
     def after(self, tick: Tick, now_seconds: float) -> Tick:
         """Return the next tick that is not yet past; a tick that is due this very moment is not."""

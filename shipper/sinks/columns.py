@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from shipper.config.models import ColumnMetric
+from shipper.config.models import ColumnMetric, label_name
 from shipper.core.record import Row
 from shipper.telemetry.families import Family
 from shipper.telemetry.tally import Tally, Values
 
 USUAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The buckets of Prometheus's own clients."""
-
-ILLEGAL_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def column_family(asked: ColumnMetric) -> Family:
@@ -24,7 +21,7 @@ def column_family(asked: ColumnMetric) -> Family:
     if asked.type == "histogram":
         given = asked.buckets if asked.buckets is not None else USUAL_BUCKETS
         buckets = tuple(bound for bound in given if math.isfinite(bound))
-    labels = tuple(ILLEGAL_IN_LABEL.sub("_", label) for label in asked.labels)
+    labels = tuple(label_name(field) for field in asked.labels)
     sentence = (
         asked.help or f"From the field {asked.value}." if asked.value else asked.help or "Rows."
     )
@@ -73,16 +70,12 @@ def _numbers(metric: ColumnMetric, rows: Sequence[Row]) -> list[tuple[Values, fl
 
 
 def _number(value: object) -> float | None:
-    match value:
-        case int() | float() | Decimal():
-            number = float(value)
-        case str():
-            try:
-                number = float(Decimal(value.strip()))
-            except InvalidOperation:
-                return None
-        case _:
-            return None
+    if not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        number = float(Decimal(value.strip()) if isinstance(value, str) else value)
+    except (ValueError, ArithmeticError):
+        return None
     return None if math.isnan(number) else number
 
 

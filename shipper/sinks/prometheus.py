@@ -1,7 +1,7 @@
 """The Prometheus end: one page from the newest snapshot of every worker.
 
 Counters never go back while the web process lives: when a worker is replaced by a new one, what the old one had
-counted is carried over. Gauges of a process that is gone vanish with it.
+counted is carried over. Gauges of a process that is gone vanish with it; the lines that waited in it count as dropped.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from shipper.telemetry.families import Family
+from shipper.telemetry.families import LINES_DROPPED, SPOOL_LINES, Family
 from shipper.telemetry.tally import Snapshot, Values
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(slots=True)
@@ -48,7 +46,8 @@ class Exposition(Collector):
         """Replace what `origin` reported; a new `incarnation` (its pid) starts counting from 0 again."""
         known = self._origins.setdefault(origin, _Origin(incarnation))
         if known.incarnation != incarnation:
-            known.carried = self._sum([known.carried, known.newest], gauges=False)
+            parts = [known.carried, known.newest, _lost(known.newest)]
+            known.carried = self._sum(parts, gauges=False)
             known.incarnation = incarnation
         known.newest = snapshot
 
@@ -70,6 +69,15 @@ class Exposition(Collector):
                 if name in self._families and (gauges or self._families[name].kind != "gauge"):
                     _add(summed[name], series)
         return {name: list(series.items()) for name, series in summed.items()}
+
+
+def _lost(newest: Snapshot) -> Snapshot:
+    """Return the lines that a process took along: they waited in its memory when it last reported."""
+    waiting = newest.get(SPOOL_LINES.name, [])
+    lost: list[tuple[Values, list[float]]] = [
+        ((values[0], "worker_ended"), numbers) for values, numbers in waiting if numbers[0]
+    ]
+    return {LINES_DROPPED.name: lost}
 
 
 def _add(series: dict[Values, list[float]], more: Iterable[tuple[Values, list[float]]]) -> None:

@@ -149,7 +149,7 @@ def hung(worker: Worker, now_seconds: float, *, jitter: float, policy: Policy) -
         phase=Phase.WAITING,
         due_seconds=now_seconds + policy.wait_seconds(failures, jitter),
         failures=failures,
-        reason="hung: its poll did not end in time and it was killed",
+        reason="hung: it did not finish in time and was killed",
     )
 
 

@@ -170,6 +170,7 @@ class Supervisor:
         self.workers[plan.name] = lifecycle.started(self.workers[plan.name], now)
 
     def _kill(self, name: str) -> None:
+        was_polling = self.workers[name].phase is Phase.RUNNING
         self._end(name)
         self.workers[name] = lifecycle.hung(
             self.workers[name],
@@ -177,7 +178,8 @@ class Supervisor:
             jitter=self.random.random(),
             policy=self.policy,
         )
-        self.hung(name)
+        if was_polling:
+            self.hung(name)
         self._tell_end(name)
 
     def _bury(self, name: str, sight: Sight) -> None:

@@ -47,6 +47,9 @@ def start_logging(settings: LogSettings, *, metric: str = "") -> logging.Logger:
         outlets.append(logging.StreamHandler(sys.stderr))
     if settings.path is not None:
         outlets.append(_file(settings.path, rotates=not metric))
+    if not outlets:
+        # Without any outlet Python's last resort would still write warnings to the console.
+        outlets.append(logging.NullHandler())
     formatter = JsonFormatter() if settings.form == "json" else TextFormatter()
     root = logging.getLogger("shipper")
     for old in root.handlers[:]:

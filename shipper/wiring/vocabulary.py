@@ -37,12 +37,27 @@ def families(configuration: Configuration) -> list[Family]:
 
 
 def _add(known: dict[str, Family], family: Family, metric: str) -> None:
-    same = known.get(family.name)
-    if same is not None and same != family:
-        raise ConfigError(
-            f"metrics.{metric}.metrics: {family.name} is already another metric; choose another name"
-        )
+    if known.get(family.name) == family:
+        return
+    for other in known.values():
+        if _exposed_names(family) & _exposed_names(other):
+            raise ConfigError(
+                f"metrics.{metric}.metrics: {family.name} is already another metric; choose another name"
+            )
     known[family.name] = family
+
+
+def _exposed_names(family: Family) -> set[str]:
+    """Return the names that a family takes on the metrics page (OpenMetrics 1.0, suffixes by type)."""
+    match family.kind:
+        case "gauge":
+            return {family.name}
+        case "counter":
+            stem = family.name.removesuffix("_total")
+            return {stem, f"{stem}_total", f"{stem}_created"}
+        case "histogram":
+            suffixes = ("", "_bucket", "_sum", "_count", "_created")
+            return {f"{family.name}{suffix}" for suffix in suffixes}
 
 
 def fixed_labels(configuration: Configuration) -> Mapping[str, Mapping[str, str]]:

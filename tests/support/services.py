@@ -14,7 +14,9 @@ def need(program: str) -> str:
     path = shutil.which(program)
     if path is not None:
         return path
-    reason = f"THE PROGRAM {program} IS NOT INSTALLED, so this is not tested: apt-get install {program}"
+    reason = (
+        f"THE PROGRAM {program} IS NOT INSTALLED, so this is not tested: apt-get install {program}"
+    )
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

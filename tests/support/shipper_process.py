@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,9 +80,11 @@ def command(
     program: Path = ROOT / "main.py",
     variables: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run one command to its end."""
+    """Run one command to its end, and see that nothing of it lives on."""
     with ShipperProcess(arguments, folder, program=program, variables=variables) as shipper:
-        return Ended(shipper.wait(), shipper.stdout, shipper.stderr)
+        exit_code = shipper.wait()
+        shipper.until_nothing_lives()
+        return Ended(exit_code, shipper.stdout, shipper.stderr)
 
 
 class ShipperProcess:
@@ -222,6 +225,14 @@ class ShipperProcess:
     def living(self) -> list[psutil.Process]:
         """Return every process of its session that has not ended, itself included."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def titles(self) -> list[str]:
+        """Return what `ps` shows of every process of its session."""
+        titles = []
+        for process in self.living():
+            with suppress(psutil.NoSuchProcess):
+                titles.append(" ".join(process.cmdline()).strip())
+        return titles
 
     def until_nothing_lives(self, *, within_seconds: float = 10.0) -> None:
         """Wait until no process of its session is left."""

@@ -41,7 +41,7 @@ class SqreamSettings(SourceSettings):
         """Name the function after the metric; what changes the server is not shipped unless asked for."""
         function = written.get("function", metric)
         defaults = {"function": function}
-        if function in functions.CHANGING_FUNCTIONS:
+        if isinstance(function, str) and function in functions.CHANGING_FUNCTIONS:
             defaults["ship"] = False
         return defaults | written
 

@@ -47,7 +47,7 @@ class FakeServer:
             raise self.errors[sql]
         return driver.Answer()
 
-    def close(self, timeout_seconds: float) -> None:
+    def hang_up(self) -> None:
         self.sessions_open -= 1
 
 

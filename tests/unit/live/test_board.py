@@ -1,0 +1,121 @@
+"""What the web process knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shipper.live.board import SILENT_SECONDS, SUPERVISOR, Board
+from tests.support.clock import FakeClock
+
+KNOWN = {
+    "show_locks": {"type": "sqream", "instance": "db:5000", "every_seconds": 2, "required": True},
+    "extra": {"type": "sqream", "instance": "db:5000", "every_seconds": 5, "required": False},
+}
+
+
+class Rig:
+    """A board and its clock."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.board = Board("1.2.3", KNOWN, self.clock)
+
+    def supervised(self, **workers: dict[str, Any]) -> None:
+        self.board.take(
+            {"origin": SUPERVISOR, "pid": 0, "state": {"workers": workers}, "tally": {}}
+        )
+
+    def reported(self, metric: str, **state: object) -> None:
+        self.board.take({"origin": metric, "pid": 7, "state": state, "tally": {}})
+
+    def row(self, metric: str) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = self.board.state()["metrics"]
+        return next(row for row in rows if row["metric"] == metric)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_before_the_first_report_it_is_neither_healthy_nor_ready(rig: Rig) -> None:
+    assert not rig.board.healthy()
+    assert rig.board.reasons_not_ready() == ["the supervisor has not reported for some seconds"]
+
+
+def test_it_is_healthy_while_the_supervisor_reports(rig: Rig) -> None:
+    rig.supervised()
+    rig.clock.pass_seconds(SILENT_SECONDS - 0.1)
+    before = rig.board.healthy()
+    rig.clock.pass_seconds(0.1)
+
+    assert before
+    assert not rig.board.healthy()
+
+
+def test_reports_of_workers_do_not_make_it_healthy(rig: Rig) -> None:
+    rig.reported("show_locks")
+
+    assert not rig.board.healthy()
+
+
+def test_it_is_ready_when_every_required_worker_runs(rig: Rig) -> None:
+    rig.supervised(show_locks={"phase": "running"}, extra={"phase": "failed", "reason": "x"})
+
+    assert rig.board.reasons_not_ready() == []
+    assert rig.board.state()["ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("workers", "reason"),
+    [
+        ({}, "show_locks: waiting"),
+        ({"show_locks": {"phase": "starting", "reason": ""}}, "show_locks: starting"),
+        (
+            {"show_locks": {"phase": "failed", "reason": "given up after 10 crashes"}},
+            "show_locks: failed (given up after 10 crashes)",
+        ),
+    ],
+)
+def test_a_required_worker_that_does_not_run_is_a_reason(
+    rig: Rig, workers: dict[str, Any], reason: str
+) -> None:
+    rig.supervised(**workers)
+
+    assert rig.board.reasons_not_ready() == [reason]
+    assert rig.board.state()["reasons"] == [reason]
+
+
+def test_the_state_has_a_row_for_every_metric_before_anything_was_reported(rig: Rig) -> None:
+    assert rig.row("show_locks") == {
+        "metric": "show_locks",
+        **KNOWN["show_locks"],
+        "state": "waiting",
+        "pid": 0,
+        "restarts": 0,
+        "last_end": "",
+    }
+
+
+def test_a_row_joins_what_supervisor_and_worker_say(rig: Rig) -> None:
+    rig.supervised(
+        show_locks={"phase": "running", "pid": 7, "restarts": 2, "reason": "killed by signal 9"}
+    )
+    rig.reported("show_locks", result="ok", rows_total=12)
+    row = rig.row("show_locks")
+
+    assert (row["state"], row["pid"], row["restarts"]) == ("running", 7, 2)
+    assert (row["last_end"], row["result"], row["rows_total"]) == ("killed by signal 9", "ok", 12)
+
+
+def test_a_report_replaces_the_one_before(rig: Rig) -> None:
+    rig.reported("show_locks", error="gone")
+    rig.reported("show_locks", result="ok")
+
+    assert "error" not in rig.row("show_locks")
+
+
+def test_the_state_names_the_version(rig: Rig) -> None:
+    assert rig.board.state()["version"] == "1.2.3"

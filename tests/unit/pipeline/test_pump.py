@@ -1,0 +1,419 @@
+"""The loop of one worker, with a clock and a source that the test owns."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+from threading import Event
+from typing import Any
+
+import pytest
+
+from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
+from shipper.core.record import Batch, Row
+from shipper.pipeline.backoff import Backoff
+from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.filing import Filing, FilingRules
+from shipper.pipeline.pump import KILLED_FIRST_SECONDS, Pump
+from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.schedule import Schedule, Tick
+from shipper.telemetry import families
+from shipper.telemetry.tally import Tally
+from tests.support.clock import FakeClock, FakeRandom, StopAt
+from tests.support.sink import FakeSink
+from tests.support.source import FakePulse, FakeSource
+from tests.support.tally import counted, observed
+
+START_SECONDS = 1000.0
+GONE = SourceUnavailable("the server hung up")
+LOG = logging.getLogger("test.pump")
+
+
+class Rig:
+    """A pump whose every neighbour is a fake; its delivery is never started, so the queue keeps what it gets."""
+
+    def __init__(
+        self,
+        *answers: Any,
+        every_seconds: float = 10,
+        until_seconds: float = 0,
+        shipped: bool = True,
+        max_bytes: int = 10**6,
+        **source: Any,
+    ) -> None:
+        self.clock = FakeClock(START_SECONDS)
+        self.source = FakeSource(list(answers), **source)
+        self.pulse = FakePulse()
+        self.tally = Tally()
+        self.seen: list[list[Row]] = []
+        self.reports = 0
+        self.delivery = Delivery(
+            metric="m",
+            sink=FakeSink(),
+            queue=DeliveryQueue(max_bytes=max_bytes, batch_bytes=10**5, clock=self.clock),
+            tally=self.tally,
+            log=LOG,
+            clock=self.clock,
+            settled=lambda: None,
+            random=Random(1),
+        )
+        self.pump = Pump(
+            metric="m",
+            source=self.source,
+            schedule=Schedule(START_SECONDS, every_seconds),
+            timeout_seconds=30,
+            filing=Filing(FilingRules({"job": "m"}), lambda _name: None),
+            deliveries=[self.delivery] if shipped else [],
+            observe_rows=lambda rows: self.seen.append(list(rows)),
+            tally=self.tally,
+            pulse=self.pulse,
+            report=self._report,
+            log=LOG,
+            clock=self.clock,
+            random=FakeRandom(1.0),
+            stop=StopAt(self.clock, START_SECONDS + until_seconds),
+            backoff=Backoff(4, 60),
+        )
+
+    def turns(self, count: int) -> None:
+        for _ in range(count):
+            self.pump.turn(Tick(self.clock.seconds))
+
+    def count(self, family: families.Family, *values: str) -> float:
+        return counted(self.tally, family, "m", *values)
+
+    def settle(self) -> None:
+        self.delivery.queue.take()
+        self.delivery.queue.settle()
+
+    def waiting(self) -> int:
+        return self.delivery.queue.depth().lines
+
+    def _report(self) -> None:
+        self.reports += 1
+
+
+def batch(*values: int, cursor: str | None = None) -> Batch:
+    return Batch([{"n": value} for value in values], 1, cursor)
+
+
+def test_the_rows_of_a_poll_are_queued_and_counted() -> None:
+    rig = Rig(batch(1, 2, 3))
+    rig.turns(1)
+
+    assert rig.waiting() == 3
+    assert rig.count(families.ROWS) == 3
+    assert rig.count(families.POLLS, "ok") == 1
+    assert rig.seen == [[{"n": 1}, {"n": 2}, {"n": 3}]]
+
+
+def test_an_empty_poll_sends_nothing_and_the_rows_do_not_move() -> None:
+    rig = Rig(batch())
+    rig.turns(1)
+
+    assert rig.waiting() == 0
+    assert families.ROWS.name not in rig.tally.snapshot()
+    assert rig.count(families.POLLS, "ok") == 1
+    assert rig.seen == [[]]
+
+
+def test_a_metric_that_is_not_shipped_is_polled_all_the_same() -> None:
+    rig = Rig(batch(1), shipped=False)
+    rig.turns(1)
+
+    assert rig.count(families.ROWS) == 1
+    assert rig.seen == [[{"n": 1}]]
+
+
+def test_a_poll_that_brings_nothing_for_a_sink_is_reported_at_once() -> None:
+    rig = Rig(batch(), batch(1))
+    rig.turns(2)
+
+    assert rig.reports == 1
+
+
+def test_the_source_is_opened_once() -> None:
+    rig = Rig(batch(1), batch(2))
+    rig.turns(2)
+
+    assert rig.source.opened == 1
+    assert rig.count(families.RECONNECTS) == 0
+
+
+def test_the_source_gives_up_a_little_later_than_the_supervisor() -> None:
+    rig = Rig()
+    rig.turns(1)
+
+    assert rig.source.timeouts_seconds == [30 + KILLED_FIRST_SECONDS]
+
+
+def test_polls_and_their_lateness_are_timed() -> None:
+    rig = Rig()
+    rig.source.reading = lambda: rig.clock.pass_seconds(3)
+    rig.pump.turn(Tick(START_SECONDS - 0.5))
+
+    assert observed(rig.tally, families.POLL_SECONDS, "m") == (1, 3)
+    assert observed(rig.tally, families.POLL_LATENESS, "m") == (1, 0.5)
+
+
+def test_the_moment_of_the_last_success_is_shown() -> None:
+    rig = Rig()
+    rig.turns(1)
+
+    assert rig.count(families.LAST_SUCCESS) == 1_700_000_000
+
+
+def test_the_pulse_tells_when_it_polls() -> None:
+    rig = Rig(batch(1), GONE)
+    rig.turns(2)
+
+    assert rig.pulse.signs == ["began", "ended", "began", "ended"]
+
+
+def test_a_refused_read_keeps_the_connection() -> None:
+    rig = Rig(ReadRefused("permission denied"), batch(1))
+    rig.turns(2)
+
+    assert (rig.source.opened, rig.source.closed) == (1, 0)
+    assert rig.count(families.POLLS, "error") == 1
+    assert rig.count(families.POLLS, "ok") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(GONE, "error"), (SourceTimeout("too slow"), "timeout")]
+)
+def test_a_lost_connection_is_closed_and_counted(error: SourceUnavailable, result: str) -> None:
+    rig = Rig(error)
+    rig.turns(1)
+
+    assert rig.source.closed == 1
+    assert rig.count(families.POLLS, result) == 1
+    assert rig.count(families.POLLS) == 1
+
+
+def test_after_a_lost_connection_the_source_is_opened_again_and_that_is_counted() -> None:
+    rig = Rig(batch(1), GONE, batch(2))
+    rig.turns(3)
+
+    assert rig.source.opened == 2
+    assert rig.count(families.RECONNECTS) == 1
+    assert rig.waiting() == 2
+
+
+def test_a_source_that_cannot_be_opened_is_not_read() -> None:
+    rig = Rig(batch(1), open_errors=[GONE, GONE])
+    rig.turns(3)
+
+    assert (rig.source.opened, len(rig.source.timeouts_seconds)) == (3, 1)
+    assert rig.count(families.POLLS, "error") == 2
+    assert rig.count(families.RECONNECTS) == 2
+
+
+def test_a_source_that_can_never_work_ends_the_loop() -> None:
+    rig = Rig(open_errors=[SourceRefused("no driver")])
+
+    with pytest.raises(SourceRefused, match="no driver"):
+        rig.turns(1)
+    assert rig.pulse.signs == ["began", "ended"]
+
+
+def test_the_same_trouble_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    rig = Rig(GONE, GONE, GONE, batch())
+    rig.turns(4)
+
+    assert caplog.messages == [
+        "The poll failed: the server hung up.",
+        "Polls succeed again after 3 failures.",
+    ]
+
+
+def test_another_trouble_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(GONE, ReadRefused("permission denied."))
+    rig.turns(2)
+
+    assert caplog.messages == [
+        "The poll failed: the server hung up.",
+        "The poll failed: permission denied.",
+    ]
+
+
+def test_the_state_shows_what_the_last_poll_came_to() -> None:
+    rig = Rig(batch(1, 2), GONE)
+    rig.turns(1)
+    after_success = (rig.pump.state.result, rig.pump.state.rows, rig.pump.state.error)
+    rig.turns(1)
+    after_failure = (rig.pump.state.result, rig.pump.state.rows, rig.pump.state.error)
+
+    assert after_success == ("ok", 2, "")
+    assert after_failure == ("error", 0, "the server hung up")
+    assert rig.pump.state.ended_ns == rig.clock.ns
+    assert rig.pump.state.next_seconds == START_SECONDS + 10
+
+
+def test_lines_that_had_no_room_are_counted_as_dropped() -> None:
+    rig = Rig(batch(1), batch(2), batch(3), max_bytes=40)
+    rig.turns(3)
+
+    assert rig.count(families.LINES_DROPPED, "spool_full") == 2
+
+
+def test_a_cursor_is_acknowledged_only_when_its_lines_are_settled() -> None:
+    rig = Rig(batch(1, cursor="one"), batch(cursor=None))
+    rig.turns(2)
+    before = list(rig.source.acknowledged)
+    rig.settle()
+    rig.turns(1)
+
+    assert before == []
+    assert rig.source.acknowledged == ["one"]
+
+
+def test_of_several_settled_cursors_only_the_last_is_acknowledged() -> None:
+    rig = Rig(batch(1, cursor="one"), batch(2, cursor="two"), batch(3, cursor="three"))
+    rig.turns(2)
+    rig.settle()
+    rig.turns(1)
+
+    assert rig.source.acknowledged == ["two"]
+
+
+def test_a_cursor_without_rows_waits_for_the_lines_before_it() -> None:
+    rig = Rig(batch(1, cursor="one"), batch(cursor="two"))
+    rig.turns(2)
+    before = list(rig.source.acknowledged)
+    rig.settle()
+    rig.turns(1)
+
+    assert before == []
+    assert rig.source.acknowledged == ["two"]
+
+
+def test_a_cursor_of_a_metric_that_is_not_shipped_is_acknowledged_at_once() -> None:
+    rig = Rig(batch(1, cursor="one"), shipped=False)
+    rig.turns(1)
+
+    assert rig.source.acknowledged == ["one"]
+
+
+def test_a_batch_without_a_cursor_is_never_acknowledged() -> None:
+    rig = Rig(batch(1))
+    rig.turns(1)
+    rig.settle()
+    rig.turns(1)
+
+    assert rig.source.acknowledged == []
+
+
+def test_a_connection_lost_while_acknowledging_is_opened_again() -> None:
+    rig = Rig(batch(cursor="one"), batch(cursor="two"), acknowledge_errors=[GONE])
+    rig.turns(2)
+
+    assert (rig.source.opened, rig.source.closed) == (2, 1)
+    assert rig.count(families.POLLS, "error") == 1
+    assert rig.source.acknowledged == ["two"]
+
+
+def test_the_loop_polls_at_every_tick_and_closes_the_source() -> None:
+    rig = Rig(every_seconds=10, until_seconds=35)
+    rig.pump.run()
+
+    assert rig.count(families.POLLS, "ok") == 4
+    assert rig.count(families.MISSED_POLLS) == 0
+    assert rig.source.closed == 1
+
+
+def test_ticks_missed_by_a_poll_that_overran_are_counted() -> None:
+    rig = Rig(every_seconds=10, until_seconds=45)
+    slow = iter([25.0])
+    rig.source.reading = lambda: rig.clock.pass_seconds(next(slow, 0.0))
+    rig.pump.run()
+
+    assert rig.count(families.POLLS, "ok") == 3
+    assert rig.count(families.MISSED_POLLS) == 2
+
+
+def test_after_a_lost_connection_the_next_poll_waits_for_the_back_off() -> None:
+    rig = Rig(batch(), GONE, every_seconds=1, until_seconds=8.5)
+    polled: list[float] = []
+    rig.source.reading = lambda: polled.append(rig.clock.seconds - START_SECONDS)
+    rig.pump.run()
+
+    assert polled == [0, 1, 5, 6, 7, 8]
+    assert rig.count(families.MISSED_POLLS) == 3
+
+
+def test_back_offs_grow_while_the_far_end_stays_away() -> None:
+    rig = Rig(every_seconds=1, until_seconds=30, open_errors=[GONE] * 9)
+    opened: list[float] = []
+    source_open = rig.source.open
+
+    def opening() -> None:
+        opened.append(rig.clock.seconds - START_SECONDS)
+        source_open()
+
+    rig.source.open = opening  # type: ignore[method-assign]  # to see when
+    rig.pump.run()
+
+    assert opened == [0, 4, 12, 28]
+
+
+def test_a_refused_read_is_asked_again_at_the_next_tick() -> None:
+    rig = Rig(ReadRefused("no"), every_seconds=1, until_seconds=1.5)
+    rig.pump.run()
+
+    assert rig.count(families.POLLS) == 2
+    assert rig.count(families.MISSED_POLLS) == 0
+
+
+def test_the_loop_beats_and_reports_while_it_waits_for_a_far_tick() -> None:
+    rig = Rig(every_seconds=3600, until_seconds=60)
+    rig.pump.run()
+
+    assert rig.pulse.signs.count("beat") >= 12
+    assert rig.reports >= 11
+
+
+def test_what_is_settled_while_it_waits_is_acknowledged_before_the_next_tick() -> None:
+    rig = Rig(batch(1, cursor="one"), every_seconds=3600, until_seconds=60)
+    report = rig.pump.report
+
+    def settle_and_report() -> None:
+        if rig.waiting():
+            rig.settle()
+        report()
+
+    rig.pump.report = settle_and_report
+    rig.pump.run()
+
+    assert rig.source.acknowledged == ["one"]
+
+
+def test_a_worker_that_was_started_again_waits_for_its_next_tick() -> None:
+    rig = Rig(every_seconds=100, until_seconds=150)
+    polled: list[float] = []
+    rig.source.reading = lambda: polled.append(rig.clock.seconds - START_SECONDS)
+    rig.clock.pass_seconds(30)
+    rig.pump.run()
+
+    assert polled == [100]
+    assert rig.count(families.MISSED_POLLS) == 0
+
+
+def test_a_fault_of_a_delivery_ends_the_worker() -> None:
+    rig = Rig(until_seconds=1000)
+    rig.delivery.fault = RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        rig.pump.run()
+
+
+def test_a_loop_that_is_stopped_before_it_began_polls_nothing() -> None:
+    rig = Rig()
+    stop = Event()
+    stop.set()
+    rig.pump.stop = stop
+    rig.pump.run()
+
+    assert rig.pulse.signs == []
+    assert rig.source.closed == 1

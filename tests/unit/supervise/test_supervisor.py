@@ -1,0 +1,312 @@
+"""The rules applied to processes that the test steers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from shipper.core.errors import EveryWorkerGaveUp
+from shipper.supervise import supervisor as supervising
+from shipper.supervise.lifecycle import REFUSED_EXIT_CODE, Phase, Policy, Worker
+from shipper.supervise.pulse import BEAT, POLL_BEGAN, POLLS
+from shipper.supervise.supervisor import (
+    REPORT_SECONDS,
+    STUCK_POLL_SECONDS,
+    Supervisor,
+    WorkerPlan,
+)
+from tests.support.clock import FakeClock, FakeRandom
+from tests.support.processes import FakeContext, FakeProcess
+
+POLICY = Policy(first_wait_seconds=1, max_wait_seconds=8, start_seconds=60, max_crashes=3)
+
+
+def work(*_arguments: Any) -> None:
+    """Never called: the processes are fakes."""
+
+
+def plan(name: str, *, attendant: bool = False) -> WorkerPlan:
+    return WorkerPlan(name, work, ("assignment",), timeout_seconds=30, attendant=attendant)
+
+
+class Rig:
+    """A supervisor of fake processes; its sleep lets the clock's time pass and then does what was asked for."""
+
+    def __init__(self, *plans: WorkerPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = FakeClock()
+        self.context = FakeContext()
+        self.hung: list[str] = []
+        self.reports: list[tuple[dict[str, Worker], dict[str, int]]] = []
+        self.words: list[str] = []
+        self.while_sleeping: list[Callable[[], object]] = []
+        monkeypatch.setattr(supervising, "wait", self._wait)
+        self.supervisor = Supervisor(
+            plans=plans,
+            context=cast("Any", self.context),
+            clock=self.clock,
+            random=FakeRandom(1.0),
+            log=logging.getLogger("test.supervisor"),
+            hung=self.hung.append,
+            report=self._report,
+            policy=POLICY,
+        )
+
+    def ticks(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.supervisor.tick()
+            self.clock.pass_seconds(0.1)
+
+    def run_until_stopped(self, *while_sleeping: Callable[[], object]) -> None:
+        self.while_sleeping = [*while_sleeping, lambda: self.words.append("stop")]
+        self.supervisor.run(self.words)
+
+    def process(self, name: str = "a") -> FakeProcess:
+        return self.context.newest(name)
+
+    def worker(self, name: str = "a") -> Worker:
+        return self.supervisor.workers[name]
+
+    def beat(self, name: str = "a", *, polls: int = 0) -> None:
+        numbers = self.process(name).pulse
+        numbers[BEAT], numbers[POLLS] = self.clock.seconds, polls
+
+    def hang(self, name: str = "a") -> None:
+        self.beat(name)
+        self.process(name).pulse[POLL_BEGAN] = self.clock.seconds
+
+    def _wait(self, sentinels: Sequence[int], timeout: float) -> list[int]:
+        self.clock.pass_seconds(timeout)
+        if self.while_sleeping:
+            self.while_sleeping.pop(0)()
+        return []
+
+    def _report(self, workers: Mapping[str, Worker], pids: Mapping[str, int]) -> None:
+        self.reports.append((dict(workers), dict(pids)))
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(plan("a"), plan("b"), monkeypatch=monkeypatch)
+
+
+@pytest.fixture
+def attended(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(plan("a"), plan("web", attendant=True), monkeypatch=monkeypatch)
+
+
+def test_every_plan_gets_a_process_with_its_arguments_a_pulse_and_orders(rig: Rig) -> None:
+    rig.supervisor.tick()
+
+    assert [process.name for process in rig.context.processes] == ["a", "b"]
+    assert rig.process().args[0] == "assignment"
+    assert len(rig.process().args) == 3
+    assert rig.process().started
+
+
+def test_the_end_of_the_pipe_that_the_worker_hears_is_closed_here(rig: Rig) -> None:
+    rig.supervisor.tick()
+
+    assert rig.process().args[2].closed
+
+
+def test_a_worker_that_beats_is_running(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.beat("a")
+    rig.supervisor.tick()
+
+    assert (rig.worker("a").phase, rig.worker("b").phase) == (Phase.RUNNING, Phase.STARTING)
+
+
+def test_a_worker_that_died_is_started_again_after_its_wait_and_alone(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").die(1)
+    rig.supervisor.tick()
+    waiting = rig.context.started("a")
+    rig.ticks(1.2)
+
+    assert (waiting, rig.context.started("a"), rig.context.started("b")) == (1, 2, 1)
+    assert rig.worker("a").restarts == 1
+
+
+def test_the_end_of_a_worker_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.supervisor.tick()
+    rig.process("a").die(-11)
+    rig.supervisor.tick()
+
+    assert caplog.messages == ["Worker a: killed by signal 11. It is started again in 1.0 s."]
+
+
+def test_the_end_of_a_worker_is_collected(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").die(1)
+    rig.supervisor.tick()
+
+    assert rig.process("a").joined
+    assert rig.process("a").orders.closed
+
+
+def test_a_worker_that_hangs_in_a_poll_is_killed_and_told(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.supervisor.tick()
+    rig.hang("a")
+    rig.supervisor.tick()
+    rig.clock.pass_seconds(30.1)
+    rig.supervisor.tick()
+
+    assert rig.process("a").exitcode == -9
+    assert rig.hung == ["a"]
+    assert caplog.messages[0].startswith("Worker a: hung: it did not finish in time")
+
+
+def test_a_worker_that_hung_is_started_again_for_ever(rig: Rig) -> None:
+    for _ in range(5):
+        rig.ticks(9)
+        rig.hang("a")
+        rig.ticks(30.5)
+
+    assert rig.worker("a").phase is Phase.WAITING
+    assert rig.context.started("a") == 5
+
+
+def test_a_worker_that_never_beats_is_killed_but_no_poll_of_it_is_counted(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.clock.pass_seconds(60.1)
+    rig.supervisor.tick()
+
+    assert rig.process("a").exitcode == -9
+    assert rig.hung == []
+
+
+def test_a_worker_that_polled_is_forgiven_its_crashes(rig: Rig) -> None:
+    for _ in range(5):
+        rig.ticks(9)
+        rig.beat("a", polls=1)
+        rig.ticks(0.1)
+        rig.process("a").die(1)
+
+    assert rig.worker("a").phase is not Phase.FAILED
+
+
+def test_a_worker_that_crashes_too_often_is_given_up_and_the_others_live(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        rig.ticks(9)
+        rig.process("a").die(1)
+    rig.beat("b")
+    rig.ticks(60)
+
+    assert (rig.worker("a").phase, rig.context.started("a")) == (Phase.FAILED, 3)
+    assert rig.process("b").exitcode is None
+    assert caplog.messages[-1] == (
+        "Worker a: given up after 3 crashes: ended with exit code 1. It is not started again."
+    )
+
+
+def test_a_worker_that_can_never_work_is_not_started_again(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").die(REFUSED_EXIT_CODE)
+    rig.ticks(60)
+
+    assert rig.context.started("a") == 1
+
+
+def test_when_every_worker_gave_up_the_run_ends_and_nothing_is_left(attended: Rig) -> None:
+    attended.while_sleeping = [lambda: attended.process("a").die(REFUSED_EXIT_CODE)]
+
+    with pytest.raises(EveryWorkerGaveUp, match=r"^every worker gave up; the log says why$"):
+        attended.supervisor.run(attended.words)
+    assert attended.process("web").exitcode == -9
+
+
+def test_an_attendant_that_gave_up_does_not_end_the_run(attended: Rig) -> None:
+    attended.run_until_stopped(lambda: attended.process("web").die(REFUSED_EXIT_CODE))
+
+    assert attended.process("a").exitcode == 0
+
+
+def test_reports_come_about_twice_a_second_with_the_pids_of_what_lives(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("b").die(1)
+    rig.ticks(2)
+
+    assert 3 <= len(rig.reports) <= 2 / REPORT_SECONDS + 1
+    assert rig.reports[0][1] == {"a": 101, "b": 102}
+    assert rig.reports[1][1] == {"a": 101}
+
+
+def test_a_stop_lets_workers_end_by_themselves_and_attendants_last(attended: Rig) -> None:
+    attended.supervisor.tick()
+    attended.run_until_stopped()
+
+    assert attended.context.ended == ["a", "web"]
+    assert list(attended.process("a").orders.waiting) == ["stop"]
+
+
+def test_a_worker_that_does_not_obey_is_killed_after_the_drain(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.supervisor.tick()
+    rig.process("a").obeys = False
+    before = rig.clock.seconds
+    rig.run_until_stopped()
+
+    assert (rig.process("a").exitcode, rig.process("b").exitcode) == (-9, 0)
+    assert 20 <= rig.clock.seconds - before < 21
+    assert caplog.messages == ["Worker a did not stop in time and was killed."]
+
+
+def test_a_worker_stuck_in_a_poll_is_killed_early(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").obeys = False
+    rig.hang("a")
+    before = rig.clock.seconds
+    rig.run_until_stopped()
+
+    assert rig.process("a").exitcode == -9
+    assert STUCK_POLL_SECONDS <= rig.clock.seconds - before < STUCK_POLL_SECONDS + 1
+
+
+def test_a_second_stop_ends_everything_at_once(attended: Rig) -> None:
+    attended.supervisor.tick()
+    attended.process("a").obeys = False
+    before = attended.clock.seconds
+    attended.while_sleeping = [lambda: attended.words.extend(["stop", "stop"])]
+    attended.supervisor.run(attended.words)
+
+    assert (attended.process("a").exitcode, attended.process("web").exitcode) == (-9, -9)
+    assert attended.clock.seconds - before < 1
+
+
+def test_a_worker_that_is_gone_before_the_order_is_no_trouble(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").orders.broken = True
+    rig.process("a").die(1)
+    rig.words.append("stop")
+    rig.supervisor.run(rig.words)
+
+    assert rig.process("b").exitcode == 0
+
+
+def test_no_worker_is_started_again_while_it_stops(rig: Rig) -> None:
+    rig.supervisor.tick()
+    rig.process("a").die(1)
+    rig.words.append("stop")
+    rig.supervisor.run(rig.words)
+
+    assert len(rig.context.processes) == 2
+
+
+def test_a_fault_of_ours_leaves_no_process_behind(rig: Rig) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise RuntimeError("a bug")
+
+    rig.supervisor.report = fail
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        rig.supervisor.run(rig.words)
+    assert [process.exitcode for process in rig.context.processes] == [-9, -9]

@@ -1,0 +1,92 @@
+"""What may stand in a file, and what a configuration means for labels and metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.core.errors import ConfigError
+from shipper.telemetry.families import FAMILIES
+from shipper.wiring.vocabulary import families, fixed_labels, vocabulary
+from tests.support.configuration import configuration
+
+
+def with_metrics(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"metrics": {"show_locks": {"metrics": list(items)}}}
+
+
+def test_every_kind_is_called_like_its_type() -> None:
+    assert {
+        name: kind.model_fields["type"].default for name, kind in vocabulary().kinds.items()
+    } == {name: name for name in vocabulary().kinds}
+
+
+def test_the_sections_are_loki_http_and_those_of_the_kinds() -> None:
+    kinds = vocabulary().kinds
+    shared = {name for name, kind in kinds.items() if kind.section is not None}
+
+    assert set(vocabulary().sections) == {"loki", "http"} | shared
+
+
+def test_every_line_names_its_metric_its_kind_and_its_far_end(tmp_path: Path) -> None:
+    document = {"sqream": {"host": "db", "port": 5001}, "metrics": {"show_locks": 2}}
+
+    assert fixed_labels(configuration(tmp_path, document)) == {
+        "show_locks": {"job": "show_locks", "service_name": "sqream", "instance": "db:5001"}
+    }
+
+
+def test_labels_of_an_entry_override_and_add(tmp_path: Path) -> None:
+    document = {"metrics": {"show_locks": {"labels": {"job": "locks", "site": "lab"}}}}
+    labels = fixed_labels(configuration(tmp_path, document))["show_locks"]
+
+    assert (labels["job"], labels["site"], labels["service_name"]) == ("locks", "lab", "sqream")
+
+
+def test_our_own_families_come_first(tmp_path: Path) -> None:
+    found = families(configuration(tmp_path, with_metrics({"name": "locks"})))
+
+    assert found[: len(FAMILIES)] == list(FAMILIES)
+    assert [family.name for family in found[len(FAMILIES) :]] == ["locks"]
+
+
+def test_two_entries_may_share_a_metric_that_they_describe_alike(tmp_path: Path) -> None:
+    item = {"name": "locks", "labels": ["user"]}
+    document = {"metrics": {"show_locks": {"metrics": [item]}, "show_conf": {"metrics": [item]}}}
+
+    assert len(families(configuration(tmp_path, document))) == len(FAMILIES) + 1
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param([{"name": "a"}, {"name": "a", "type": "counter"}], id="another type"),
+        pytest.param([{"name": "a"}, {"name": "a", "labels": ["b"]}], id="other labels"),
+        pytest.param([{"name": "shipper_rows_total", "type": "counter"}], id="one of ours"),
+        pytest.param(
+            [{"name": "shipper_rows", "type": "counter"}],
+            id="one of ours once Prometheus adds _total",
+        ),
+        pytest.param(
+            [{"name": "a", "type": "counter"}, {"name": "a_total", "type": "counter"}],
+            id="the same once Prometheus adds _total",
+        ),
+        pytest.param(
+            [{"name": "a", "type": "histogram"}, {"name": "a_count"}],
+            id="what a histogram calls its parts",
+        ),
+    ],
+)
+def test_a_name_that_is_already_another_metric_is_refused(
+    tmp_path: Path, items: list[dict[str, Any]]
+) -> None:
+    loaded = configuration(tmp_path, with_metrics(*items))
+
+    with pytest.raises(ConfigError) as caught:
+        families(loaded)
+    assert str(caught.value) == (
+        f"metrics.show_locks.metrics: {items[-1]['name']} is already another metric; "
+        "choose another name"
+    )
