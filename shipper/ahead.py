@@ -23,8 +23,15 @@ NO_THREADS = {
 }
 """Keeps what pysqream 6.3 imports (numpy, numexpr, pyarrow) from starting threads: a process that forks has one."""
 
-SHARED = ("shipper.wiring.worker", "encodings.idna", "__main__")
-"""What every worker needs; the last two would else be loaded by each for itself, which takes 2 MB."""
+SHARED = (
+    "shipper.wiring.worker",
+    "shipper.sinks.loki.sink",
+    "encodings.idna",
+    "multiprocessing.sharedctypes",
+    "multiprocessing.popen_forkserver",
+    "__main__",
+)
+"""What every worker needs; the last four would else be loaded by each for itself, which takes 2 MB."""
 
 
 def start_ahead(arguments: Sequence[str], beside: Path) -> None:

@@ -53,11 +53,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Records with the same labels, oldest first, held in columns of equal length.
+    """Records with the same labels, in the order they were read, held in columns of equal length.
 
     Attributes:
         labels: The labels of all of them.
-        times_ns: Nanoseconds since the Unix epoch, UTC, ascending.
+        times_ns: Nanoseconds since the Unix epoch, UTC; a sink that needs them ascending sorts.
         lines: UTF-8 text without trailing newlines.
         metadata: Structured metadata of each record; `None` when no record has any.
     """

@@ -140,10 +140,11 @@ class Delivery:
 
     def _accepted(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         refused = {rejection.index for rejection in rejections}
-        taken = [len(line) for index, line in enumerate(stream.lines) if index not in refused]
+        refused_bytes = sum(len(stream.lines[index]) for index in refused)
         counted = (self.metric, self.sink.name)
-        self.tally.count(families.LINES_DELIVERED, *counted, by=len(taken))
-        self.tally.count(families.BYTES_DELIVERED, *counted, by=sum(taken))
+        self.tally.count(families.LINES_DELIVERED, *counted, by=len(stream) - len(refused))
+        taken_bytes = sum(map(len, stream.lines)) - refused_bytes
+        self.tally.count(families.BYTES_DELIVERED, *counted, by=taken_bytes)
         for rejection in rejections:
             self.tally.count(families.LINES_REJECTED, *counted, rejection.reason)
         if rejections:

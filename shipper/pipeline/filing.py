@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from shipper.core.record import Batch, Row, Stream
@@ -46,7 +45,7 @@ class Filing:
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
 
     def streams(self, batch: Batch) -> list[Stream]:
-        """Return the rows of a batch as streams, the records of each in time order.
+        """Return the rows of a batch as streams, the records of each in the order of the rows.
 
         Rows without a time of their own get the moment of the poll, a nanosecond apart, so that their order
         stands and equal rows are not taken for duplicates.
@@ -57,10 +56,8 @@ class Filing:
         lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
-            streams = [Stream(self._rules.labels, times_ns, lines)]
-        else:
-            streams = self._grouped(rows, times_ns, lines)
-        return streams if self._rules.time_field is None else list(map(_in_time_order, streams))
+            return [Stream(self._rules.labels, times_ns, lines)]
+        return self._grouped(rows, times_ns, lines)
 
     def _times_ns(self, batch: Batch) -> Sequence[int]:
         moments = range(batch.read_at_ns, batch.read_at_ns + len(batch.rows))
@@ -119,19 +116,6 @@ class Filing:
             return False
         seen.add(value)
         return True
-
-
-def _in_time_order(stream: Stream) -> Stream:
-    times_ns = stream.times_ns
-    if all(earlier <= later for earlier, later in pairwise(times_ns)):
-        return stream
-    order = sorted(range(len(times_ns)), key=times_ns.__getitem__)
-    return Stream(
-        stream.labels,
-        [times_ns[index] for index in order],
-        [stream.lines[index] for index in order],
-        None if stream.metadata is None else [stream.metadata[index] for index in order],
-    )
 
 
 def _or_none(metadata: list[dict[str, str]]) -> list[dict[str, str]] | None:

@@ -28,7 +28,9 @@ LISTEN_SECONDS = 1.0
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHES)))
-@click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures here.")
+@click.option(
+    "--json", "path", type=click.Path(path_type=Path), help="Also write the figures here."
+)
 def bench(names: tuple[str, ...], path: Path | None) -> None:
     """Run the benches of these NAMES, or all of them."""
     console = Console(width=None if Console().is_terminal else 140)

@@ -1,4 +1,4 @@
-"""Rows as SQreamDB's show_server_status tells them, cut to nine columns: about 200 bytes as JSON."""
+"""Rows as SQreamDB's show_server_status tells them, cut to eight columns: about 200 bytes as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ COLUMNS = (
     Column("instanceid", WireType.TEXT),
     Column("connection_id", WireType.INT),
     Column("user_name", WireType.TEXT),
-    Column("clientip", WireType.TEXT),
     Column("statementid", WireType.BIGINT),
     Column("statement", WireType.TEXT),
     Column("statementstatus", WireType.TEXT),
@@ -36,7 +35,6 @@ def tuples(count: int) -> list[tuple[object, ...]]:
             f"node_{random.randrange(9000, 9100)}",
             random.randrange(1, 4000),
             random.choice(("sqream", "etl", "report")),
-            f"192.168.4.{random.randrange(255)}",
             2_484_923 + number,
             random.choice(STATEMENTS),
             random.choice(("Executing", "Preparing", "In queue")),

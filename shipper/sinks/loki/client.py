@@ -20,6 +20,8 @@ from shipper.sinks.loki.access import Login, TlsFiles
 from shipper.sinks.loki.answer import Answer
 from shipper.sinks.loki.deadline import Deadline, PlainConnection, TlsConnection
 
+PUSH_PATH = "/loki/api/v1/push"
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """Loki may give a sentence to every record it refuses; what is longer than this is not Loki's."""
 

@@ -106,7 +106,7 @@ def encode_json(stream: Stream) -> bytes:
 def _heads(
     times_ns: Sequence[int], entry_bytes: npt.NDArray[np.int64], line_bytes: npt.NDArray[np.int64]
 ) -> list[bytes]:
-    seconds, nanos = np.divmod(np.array(times_ns, dtype=np.int64), NS_PER_SECOND)
+    seconds, nanos = np.divmod(_as_array(times_ns), NS_PER_SECOND)
     matrix = np.stack((entry_bytes, seconds, nanos, line_bytes))[_NUMBER]
     # In place: three more matrices of 64-bit numbers cost more in fresh memory than the arithmetic does.
     matrix >>= _SHIFT
@@ -116,6 +116,12 @@ def _heads(
     # "V" and not "S": numpy strips zero bytes from the end of the latter.
     heads: list[bytes] = rows.view(f"V{_HEAD_BYTES}").ravel().tolist()
     return heads
+
+
+def _as_array(times_ns: Sequence[int]) -> npt.NDArray[np.int64]:
+    if isinstance(times_ns, range):
+        return np.arange(times_ns.start, times_ns.stop, times_ns.step, dtype=np.int64)
+    return np.array(times_ns, dtype=np.int64)
 
 
 def _metadata(pairs: Mapping[str, str]) -> bytes:

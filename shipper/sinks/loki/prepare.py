@@ -114,7 +114,7 @@ def _places_in_time(times_ns: Sequence[int]) -> Sequence[int] | None:
 
     Loki refuses an entry an hour older than the newest of its stream, even within one push.
     """
-    if sorted(times_ns) == list(times_ns):
+    if isinstance(times_ns, range) or sorted(times_ns) == list(times_ns):
         return None
     return sorted(range(len(times_ns)), key=times_ns.__getitem__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -15,8 +15,10 @@ from shipper.config.secret import Secret
 from shipper.core.checks import Check, Finding
 from shipper.sinks.loki.access import Login, TlsFiles
 from shipper.sinks.loki.check import check_loki_connection
-from shipper.sinks.loki.client import Client
-from shipper.sinks.loki.sink import PUSH_PATH, LokiSink
+from shipper.sinks.loki.client import PUSH_PATH, Client
+
+if TYPE_CHECKING:
+    from shipper.sinks.loki.sink import LokiSink
 
 HOW_TO_WRITE_A_URL = (
     "write http://HOST:PORT or https://HOST:PORT, and a path prefix if there is one"
@@ -125,6 +127,9 @@ class LokiSettings(Settings):
 
     def build(self) -> LokiSink:
         """Make the sink; nothing is connected yet."""
+        # What encodes is loaded where it is used: the supervisor only reads settings.
+        from shipper.sinks.loki.sink import LokiSink
+
         client = self._client(self.connect_timeout_seconds, self.read_timeout_seconds)
         return LokiSink(client, encoding=self.encoding, max_batch_bytes=self.max_batch_bytes)
 

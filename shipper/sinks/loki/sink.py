@@ -12,12 +12,10 @@ from typing import Literal
 from shipper.core.errors import BatchTooLarge
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
-from shipper.sinks.loki.client import Client
+from shipper.sinks.loki.client import PUSH_PATH, Client
 from shipper.sinks.loki.encode import encode_json, encode_protobuf
 from shipper.sinks.loki.prepare import Preparer, Push
 from shipper.sinks.loki.verdict import judge
-
-PUSH_PATH = "/loki/api/v1/push"
 
 Encoding = Literal["protobuf", "json"]
 

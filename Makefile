@@ -1,0 +1,86 @@
+# `make` prints this menu. Needs bash and Python 3.11 or 3.12; nothing here needs root but install-test-services.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := menu
+
+PYTHON ?= python3.11
+PIP := .venv/bin/pip install --quiet --disable-pip-version-check
+PY := .venv/bin/python
+SCRIPTS := tools/print-docs
+
+.PHONY: menu
+menu:
+	@echo "make demo [SECONDS=20]   see it work: an emulated SQream, a small log store, the real shipper"
+	@echo "make test                everything: check, then all tests with coverage"
+	@echo "make check               format, lint, types, import floors, fresh documentation"
+	@echo "make unit                the unit tests alone"
+	@echo "make bench               measure; see docs/bench.md"
+	@echo "make docs                reprint the generated tables of the documentation"
+	@echo "make docs-check          fail when one of them is stale"
+	@echo "make setup               the virtual environment .venv (PYTHON=$(PYTHON)) for all of this"
+	@echo "make smoke-old-pysqream  the SQream source with pysqream 5.0.0 and 5.3.0"
+	@echo "make clean               remove the environment and all caches"
+
+# Stamps beside the environment, so that pip runs only when the requirements changed.
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.txt | .venv/bin/pip
+	$(PIP) -r requirements.txt
+	touch $@
+
+.venv/develop.stamp: requirements.txt requirements-dev.txt | .venv/bin/pip
+	$(PIP) -r requirements-dev.txt
+	touch .venv/run.stamp $@
+
+.PHONY: setup
+setup: .venv/develop.stamp
+
+.PHONY: demo
+demo: .venv/run.stamp
+	$(PY) main.py demo $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: services
+services:
+	tools/install-test-services
+
+.PHONY: test
+test: setup services check
+	$(PY) -m pytest --cov --cov-report=term:skip-covered
+
+.PHONY: check
+check: setup
+	.venv/bin/ruff format --check . $(SCRIPTS)
+	.venv/bin/ruff check . $(SCRIPTS)
+	.venv/bin/mypy shipper tests main.py
+	.venv/bin/mypy $(SCRIPTS)
+	.venv/bin/lint-imports
+	$(PY) tools/print-docs --check
+
+.PHONY: unit
+unit: setup
+	$(PY) -m pytest -q tests/unit
+
+.PHONY: bench
+bench: setup
+	$(PY) -m tests.bench
+
+.PHONY: docs
+docs: setup
+	$(PY) tools/print-docs
+
+.PHONY: docs-check
+docs-check: setup
+	$(PY) tools/print-docs --check
+
+.PHONY: smoke-old-pysqream
+smoke-old-pysqream: setup
+	tools/smoke-old-pysqream
+
+.PHONY: clean
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
