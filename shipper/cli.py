@@ -19,10 +19,10 @@ from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
 from shipper.startup.table import as_json, show
 from shipper.telemetry.log import LogSettings
+from shipper.wiring.gate import check as try_checks
 from shipper.wiring.once import poll_once
-from shipper.wiring.run import RunSettings
-from shipper.wiring.run import check as try_checks
 from shipper.wiring.run import run as run_workers
+from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import vocabulary
 
 USAGE_EXIT_CODE = 2

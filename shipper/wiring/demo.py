@@ -21,7 +21,9 @@ from shipper.config.loading import Override
 from shipper.core.errors import StartupError
 from shipper.demo.stage import Stage
 from shipper.startup.surroundings import listen
-from shipper.wiring.run import RunSettings, Surroundings, run
+from shipper.wiring.gate import Surroundings
+from shipper.wiring.run import run
+from shipper.wiring.settings import RunSettings
 
 REFRESH_SECONDS = 0.5
 USUAL_HTTP_PORT = 9108

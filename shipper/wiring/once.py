@@ -25,7 +25,7 @@ from shipper.sinks.prometheus import Exposition
 from shipper.telemetry import families as names
 from shipper.telemetry.log import start_logging
 from shipper.telemetry.tally import Tally
-from shipper.wiring.run import RunSettings
+from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import families, fixed_labels
 from shipper.wiring.worker import filing_rules
 

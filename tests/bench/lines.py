@@ -27,9 +27,9 @@ from shipper.core.record import Batch, Stream
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.sinks.loki.client import PUSH_PATH
 from shipper.sinks.loki.encode import encode_protobuf
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.loki.sink import PUSH_PATH
 from shipper.telemetry.tally import Tally
 from tests.bench.far_ends import null_sink
 from tests.bench.figures import Figure, Goal

@@ -20,7 +20,7 @@ from shipper.core.errors import ConfigError, EveryWorkerGaveUp, ShipperError, St
 from shipper.startup.gate import Verdict
 from shipper.telemetry.log import LogSettings
 from shipper.wiring import demo as demos
-from shipper.wiring.run import RunSettings
+from shipper.wiring.settings import RunSettings
 
 Ran = list[RunSettings]
 

@@ -18,7 +18,7 @@ from shipper.sinks.loki.settings import LokiSettings
 from shipper.sources.sqream import SqreamSettings
 from shipper.wiring import once
 from shipper.wiring.once import poll_once
-from shipper.wiring.run import RunSettings
+from shipper.wiring.settings import RunSettings
 from tests.support.configuration import written
 from tests.support.logging import logging_put_back
 from tests.support.sink import FakeSink

@@ -1,0 +1,159 @@
+"""The gate of a run: takes what a run needs of the machine, and tries what sources and sinks need."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.context import ForkServerContext
+from typing import TypeVar
+
+from rich.console import Console
+
+from shipper.ahead import start_fork_server
+from shipper.config.loading import Configuration
+from shipper.config.models import HttpSettings, SourceSettings
+from shipper.core.checks import Check, Finding, Outcome
+from shipper.core.clock import SystemClock
+from shipper.core.errors import StartupError
+from shipper.sinks.loki.settings import LokiSettings
+from shipper.startup.gate import Gate, Verdict
+from shipper.startup.surroundings import StateDir, claim_state_dir, is_loopback, listen
+from shipper.startup.table import show
+from shipper.supervise.signals import signal_words
+from shipper.wiring.settings import RunSettings
+
+TAKEN = TypeVar("TAKEN", StateDir, socket.socket)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run has taken hold of."""
+
+    state_dir: StateDir
+    listening: socket.socket
+
+    @property
+    def address(self) -> str:
+        """Where the page is, like `http://127.0.0.1:9108`."""
+        return f"http://{_address(self.listening)}"
+
+
+def check(settings: RunSettings, *, console: Console) -> list[Verdict]:
+    """Try every startup check once the way a run would, and let go of everything again.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+    """
+    configuration = settings.load()
+    context = fork_server(configuration)
+    with signal_words() as words, console.status("Checking…"):
+        taken, verdicts = _take_surroundings(settings, configuration, required=False)
+        if taken is not None:
+            taken.listening.close()
+            taken.state_dir.release()
+        gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
+        return [
+            *verdicts,
+            *gate.verdicts(_checks(configuration), wait_seconds=settings.wait_seconds),
+        ]
+
+
+def fork_server(configuration: Configuration) -> ForkServerContext:
+    """Start the process that workers are forked from, with the drivers of the configured sources loaded."""
+    start_fork_server(sorted({entry.type for entry in configuration.metrics.values()}))
+    return multiprocessing.get_context("forkserver")
+
+
+def pass_gate(
+    settings: RunSettings,
+    configuration: Configuration,
+    context: ForkServerContext,
+    console: Console,
+    words: Sequence[str],
+) -> Surroundings | None:
+    """Try everything, print the table, and return what was taken; `None` when told to stop meanwhile."""
+    gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
+    taken, verdicts = _take_surroundings(settings, configuration, required=True)
+    verdicts += gate.verdicts(_checks(configuration), wait_seconds=settings.wait_seconds)
+    if "stop" in words:
+        return None
+    show(verdicts, console)
+    failed = [verdict.check.name for verdict in verdicts if verdict.failed]
+    if failed or taken is None:
+        raise StartupError(f"failed: {', '.join(failed)}")
+    return taken
+
+
+def _checks(configuration: Configuration) -> list[Check]:
+    """Return the checks of every kind of source in use, and of every sink."""
+    checks: list[Check] = []
+    for kind in sorted({entry.type for entry in configuration.metrics.values()}):
+        entries = {
+            name: entry for name, entry in configuration.metrics.items() if entry.type == kind
+        }
+        first: SourceSettings = next(iter(entries.values()))
+        checks.extend(first.checks(configuration.section_of(first), entries))
+    checks.extend(configuration.section("loki", LokiSettings).checks())
+    return checks
+
+
+def _take_surroundings(
+    settings: RunSettings, configuration: Configuration, *, required: bool
+) -> tuple[Surroundings | None, list[Verdict]]:
+    http = configuration.section("http", HttpSettings)
+    state_dir, state_verdict = _taken(
+        "check_state_dir",
+        partial(claim_state_dir, settings.state_dir),
+        _where,
+        hint="choose another with --state_dir, or stop the other one",
+        required=required,
+    )
+    listening, http_verdict = _taken(
+        "check_http",
+        partial(_listen, http),
+        _address,
+        hint="choose another with --http_host and --http_port",
+        required=required,
+    )
+    verdicts = [state_verdict, http_verdict]
+    if state_dir is None or listening is None:
+        return None, verdicts
+    return Surroundings(state_dir, listening), verdicts
+
+
+def _listen(http: HttpSettings) -> socket.socket:
+    if http.token is None and not is_loopback(http.host):
+        raise StartupError(
+            f"{http.host} can be reached from outside, so a token is needed: --http_token_file"
+        )
+    return listen(http.host, http.port)
+
+
+def _where(state_dir: StateDir) -> str:
+    return str(state_dir.path)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _taken(
+    name: str,
+    take: Callable[[], TAKEN],
+    tell: Callable[[TAKEN], str],
+    *,
+    hint: str,
+    required: bool,
+) -> tuple[TAKEN | None, Verdict]:
+    """Take hold of something and say so as a verdict."""
+    failure = Outcome.FAILED if required else Outcome.NOTED
+    check = Check(name, lambda _deadline_seconds: Finding(failure, "not tried"), required)
+    try:
+        taken = take()
+    except StartupError as error:
+        return None, Verdict(check, Finding(failure, str(error), hint), 0.0)
+    return taken, Verdict(check, Finding(Outcome.PASSED, tell(taken)), 0.0)
