@@ -133,7 +133,9 @@ class Pump:
         taken = self.clock.monotonic_seconds() - began
         self.tally.observe(families.POLL_SECONDS, self.metric, value=taken)
         self.state.next_seconds = tick.due_seconds + self.schedule.every_seconds
-        if batch is None or not self._hand_on(batch):
+        # A sink reports when it has settled what it was given; one that is behind may take long.
+        behind = any(delivery.queue.depth().lines for delivery in self.deliveries)
+        if batch is None or not self._hand_on(batch) or behind:
             self.report()
         self._acknowledge_settled()
 

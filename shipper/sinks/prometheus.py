@@ -51,6 +51,15 @@ class Exposition(Collector):
             known.incarnation = incarnation
         known.newest = snapshot
 
+    def total(self, origin: str, family: Family) -> float:
+        """Return what a counter of one origin adds up to, over all its labels and predecessors."""
+        known = self._origins[origin]
+        return sum(
+            numbers[0]
+            for snapshot in (known.carried, known.newest)
+            for _, numbers in snapshot.get(family.name, [])
+        )
+
     def page(self) -> bytes:
         """Return the page in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipper.config.loading import Configuration, Override, load
+from shipper.core.errors import ConfigError
 from shipper.telemetry.log import LogSettings
-from shipper.wiring.vocabulary import vocabulary
+from shipper.wiring.vocabulary import families, vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,9 @@ class RunSettings:
         Raises:
             ConfigError: Something is wrong with it.
         """
-        return load(self.path, vocabulary(), self.overrides)
+        configuration = load(self.path, vocabulary(), self.overrides)
+        try:
+            families(configuration)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+        return configuration

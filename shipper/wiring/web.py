@@ -19,7 +19,6 @@ from shipper.sinks.prometheus import Exposition
 from shipper.supervise.pulse import SharedPulse
 from shipper.telemetry import families
 from shipper.telemetry.families import Family
-from shipper.telemetry.tally import Snapshot
 
 TOTALS = {
     "rows_total": families.ROWS,
@@ -61,9 +60,10 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
     exposition = Exposition(assignment.families)
 
     def take(report: Report) -> None:
-        tally = report["tally"]
-        report["state"].update(_totals(tally))
-        exposition.take(report["origin"], report["pid"], tally)
+        origin = report["origin"]
+        exposition.take(origin, report["pid"], report["tally"])
+        totals = {key: exposition.total(origin, family) for key, family in TOTALS.items()}
+        report["state"].update(totals)
         board.take(report)
 
     serve(
@@ -74,10 +74,3 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
         beat=pulse.beat,
         orders=orders,
     )
-
-
-def _totals(tally: Snapshot) -> dict[str, float]:
-    return {
-        key: sum(numbers[0] for _, numbers in tally.get(family.name, []))
-        for key, family in TOTALS.items()
-    }

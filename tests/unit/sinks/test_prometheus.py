@@ -166,3 +166,15 @@ def test_a_counter_never_goes_back_while_processes_count_up(
         assert now >= before
         before = now
     assert before == sum(more for _, more in reports)
+
+
+def test_a_total_adds_all_labels_and_predecessors_of_one_worker() -> None:
+    exposition, tally = Exposition(FAMILIES), Tally()
+    tally.count(LINES_DROPPED, "m", "spool_full", by=2)
+    tally.count(LINES_DROPPED, "m", "shutdown", by=3)
+    exposition.take("m", 1, tally.snapshot())
+    exposition.take("m", 2, tally.snapshot())
+    exposition.take("other", 3, tally.snapshot())
+
+    assert exposition.total("m", LINES_DROPPED) == 10
+    assert exposition.total("other", SPOOL_LINES) == 0

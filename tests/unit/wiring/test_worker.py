@@ -20,7 +20,6 @@ from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
 from shipper.telemetry.tally import Tally
 from shipper.wiring.vocabulary import fixed_labels
-from shipper.wiring.web import TOTALS, _totals
 from shipper.wiring.worker import Assignment, Desk, build_pump, filing_rules
 from tests.support.clock import FakeClock
 from tests.support.configuration import configuration
@@ -145,19 +144,3 @@ def test_label_values_beyond_the_allowance_are_counted_and_warned_of_once(
 
     assert counted(desk.tally, families.LABEL_OVERFLOWS, "show_locks", "a") == 2
     assert len(caplog.messages) == 1
-
-
-def test_the_page_gets_totals_over_all_sinks_and_reasons() -> None:
-    tally = Tally()
-    tally.count(families.ROWS, "m", by=9)
-    tally.count(families.LINES_DELIVERED, "m", "loki", by=5)
-    tally.count(families.LINES_REJECTED, "m", "loki", "too_old")
-    tally.count(families.LINES_REJECTED, "m", "loki", "too_long", by=2)
-
-    assert _totals(tally.snapshot()) == {
-        "rows_total": 9,
-        "lines_delivered": 5,
-        "lines_rejected": 3,
-        "lines_dropped": 0,
-    }
-    assert set(_totals({})) == set(TOTALS)
