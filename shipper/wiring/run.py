@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from logging import Logger
-from multiprocessing.context import ForkServerContext
 from random import Random
 
 from rich.console import Console
 from setproctitle import setproctitle
 
-from shipper import __version__
 from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
-from shipper.live.board import SUPERVISOR
 from shipper.live.feed import FeedSender, feed_address
 from shipper.pipeline.schedule import spread
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.supervise.lifecycle import Worker
 from shipper.supervise.signals import signal_words
 from shipper.supervise.supervisor import Supervisor, WorkerPlan
 from shipper.telemetry import families as names
 from shipper.telemetry.log import LogSettings, start_logging
-from shipper.telemetry.tally import Tally
 from shipper.wiring.gate import Surroundings, fork_server, pass_gate
+from shipper.wiring.rollcall import Rollcall
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import families, fixed_labels
 from shipper.wiring.web import WebAssignment, run_web
@@ -63,7 +58,17 @@ def run(
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
         feed = feed_address(surroundings.state_dir.path)
         plans = _plans(settings, configuration, surroundings, feed, shown_families)
-        supervisor = _supervisor(settings, configuration, context, plans, feed, log)
+        rollcall = Rollcall(configuration.metrics, FeedSender(feed))
+        supervisor = Supervisor(
+            plans=plans,
+            context=context,
+            clock=SystemClock(),
+            random=Random(),  # noqa: S311 - jitter needs no secrecy
+            log=log,
+            hung=rollcall.hung,
+            report=rollcall.report,
+            drain_seconds=settings.drain_seconds,
+        )
         if started is not None:
             started(surroundings, words)
         supervisor.run(words)
@@ -138,53 +143,3 @@ def _web_plan(
         token=None if token is None else token.reveal(),
     )
     return WorkerPlan(WEB, run_web, (assignment,), attendant=True)
-
-
-def _supervisor(
-    settings: RunSettings,
-    configuration: Configuration,
-    context: ForkServerContext,
-    plans: Sequence[WorkerPlan],
-    feed: str,
-    log: Logger,
-) -> Supervisor:
-    sender = FeedSender(feed)
-    tally = Tally()
-    tally.show(names.BUILD, __version__, platform.python_version(), value=1)
-
-    def hung(name: str) -> None:
-        tally.count(names.POLLS, name, "timeout")
-
-    def report(workers: Mapping[str, Worker], pids: Mapping[str, int]) -> None:
-        metrics = {name: workers[name] for name in configuration.metrics}
-        for name, worker in metrics.items():
-            tally.show(names.WORKER_UP, name, value=float(name in pids))
-            tally.show(names.WORKER_RESTARTS, name, value=worker.restarts)
-        state = {
-            name: {
-                "phase": str(worker.phase),
-                "pid": pids.get(name, 0),
-                "restarts": worker.restarts,
-                "reason": worker.reason,
-            }
-            for name, worker in metrics.items()
-        }
-        sender.send(
-            {
-                "origin": SUPERVISOR,
-                "pid": 0,
-                "state": {"workers": state},
-                "tally": tally.snapshot(),
-            }
-        )
-
-    return Supervisor(
-        plans=plans,
-        context=context,
-        clock=SystemClock(),
-        random=Random(),  # noqa: S311 - jitter needs no secrecy
-        log=log,
-        hung=hung,
-        report=report,
-        drain_seconds=settings.drain_seconds,
-    )
