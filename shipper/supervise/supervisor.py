@@ -93,7 +93,7 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.workers = {plan.name: Worker() for plan in self.plans}
 
-    def run(self, words: Sequence[str]) -> None:
+    def run(self, words: list[str]) -> None:
         """Keep the workers alive until `words`, which signals add to, says `stop`, then stop them all.
 
         Raises:
@@ -101,6 +101,9 @@ class Supervisor:
         """
         try:
             while "stop" not in words:
+                if "reload" in words:
+                    words.remove("reload")
+                    self.log.warning("SIGHUP changes nothing: the configuration is read at the start.")
                 self.tick()
                 self._raise_if_all_gave_up()
                 self._sleep(TICK_SECONDS)

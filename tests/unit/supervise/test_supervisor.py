@@ -310,3 +310,16 @@ def test_a_fault_of_ours_leaves_no_process_behind(rig: Rig) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         rig.supervisor.run(rig.words)
     assert [process.exitcode for process in rig.context.processes] == [-9, -9]
+
+
+def test_a_reload_is_answered_once_in_the_log_and_changes_nothing(
+    attended: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    attended.words.append("reload")
+    attended.while_sleeping += [lambda: None, lambda: attended.words.append("stop")]
+
+    attended.supervisor.run(attended.words)
+
+    assert [line for line in caplog.messages if "SIGHUP" in line] == [
+        "SIGHUP changes nothing: the configuration is read at the start."
+    ]
