@@ -397,6 +397,24 @@ def test_nothing_lives_on_when_the_supervisor_is_killed(
         shipper.until_nothing_lives(within_seconds=10)
 
 
+def test_a_fork_server_that_is_killed_costs_every_worker_one_start_and_leaves_none_behind(
+    started: Started,
+) -> None:
+    with started() as shipper:
+        before = set(shipper.worker_pids().values())
+        (fork_server,) = [
+            child
+            for child in psutil.Process(shipper.pid).children()
+            if "forkserver" in " ".join(child.cmdline())
+        ]
+
+        fork_server.kill()
+
+        until(lambda: before.isdisjoint(process.pid for process in shipper.living()))
+        until(lambda: before.isdisjoint(shipper.worker_pids().values()))
+        shipper.until_ready()
+
+
 def test_when_no_worker_can_ever_work_the_run_ends_with_exit_code_4(
     emulator: SqreamEmulator, store: LogStore, tmp_path: Path
 ) -> None:
