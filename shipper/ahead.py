@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
+from setproctitle import setproctitle
+
 COMMANDS_WITH_WORKERS = ("run", "check")
 
 NO_THREADS = {
@@ -36,6 +38,9 @@ SHARED = (
 
 def start_ahead(arguments: Sequence[str], beside: Path) -> None:
     """Start the fork server for a command that needs it; `beside` is the folder of `main.py`."""
+    if any(argument.startswith("--password") for argument in arguments):
+        # `ps` shows our arguments until they are replaced.
+        setproctitle("shipper")
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS_WITH_WORKERS:
         return
     if any(argument in ("-h", "--help") for argument in arguments):

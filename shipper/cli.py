@@ -41,7 +41,7 @@ class DefaultToRun(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `run` in front of what starts with a flag, or of nothing at all."""
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -91,10 +91,12 @@ def _option(flag: Flag) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 @click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="shipper %(version)s")
 def cli() -> None:
     """Ship the state of databases and data-taking systems to Loki and Prometheus.
 
     Without a command, `run` is meant: `python main.py --host 10.0.0.5 --loki_host loki`.
+    `python main.py run --help` lists its flags.
     """
 
 

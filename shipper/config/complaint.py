@@ -22,6 +22,8 @@ RULES = {
     "int_from_float": "must be a whole number, not {written}",
     "string_type": "must be text, not {written}",
     "bool_type": "must be true or false, not {written}",
+    "list_type": "must be a list, not {written}",
+    "dict_type": "must be an object, not {written}",
     "string_pattern_mismatch": "must match {pattern}, not {written}",
     "value_error": "{error}",
 }

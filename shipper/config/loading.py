@@ -155,7 +155,8 @@ def _entry(
     kind = entry.get("type", DEFAULT_KIND)
     if not isinstance(kind, str) or kind not in vocabulary.kinds:
         word = nearest(kind, vocabulary.kinds) if isinstance(kind, str) else ""
-        faults.append(f"{place}.type: {describe(kind)} is not a kind of source{word}")
+        shown = f'"{kind}"' if isinstance(kind, str) else describe(kind)
+        faults.append(f"{place}.type: {shown} is not a kind of source{word}")
         return None
     model = vocabulary.kinds[kind]
     try:

@@ -98,7 +98,8 @@ def _first_line(path: Path) -> str:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the secret's file {path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"the secret's file {path} cannot be read: {reason}") from None
     if not lines or not lines[0]:
         raise ConfigError(f"the secret's file {path} is empty")
     return lines[0]

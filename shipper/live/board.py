@@ -10,6 +10,21 @@ from shipper.core.clock import Clock
 from shipper.live.feed import Report
 
 SUPERVISOR = "supervisor"
+NOTHING_YET = {
+    "result": "",
+    "error": "",
+    "sink_error": "",
+    "rows_in_last_poll": 0,
+    "last_poll_at": None,
+    "next_poll_at": None,
+    "lines_waiting": 0,
+    "rows_total": 0,
+    "lines_delivered": 0,
+    "lines_rejected": 0,
+    "lines_dropped": 0,
+}
+"""What is shown of a worker that has not reported."""
+
 SILENT_SECONDS = 5.0
 """The supervisor reports twice a second; after so long a silence it no longer ticks."""
 
@@ -74,7 +89,7 @@ class Board:
                 "pid": supervised.get("pid", 0),
                 "restarts": supervised.get("restarts", 0),
                 "last_end": supervised.get("reason", ""),
-                **self._states.get(name, {}),
+                **(self._states.get(name) or NOTHING_YET),
             }
 
     def _worker(self, name: str) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ class _Trouble:
 
     since_seconds: float | None = None
     attempts: int = 0
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -80,6 +81,11 @@ class Delivery:
         if left:
             self.tally.count(families.LINES_DROPPED, self.metric, "shutdown", by=left)
         return left
+
+    @property
+    def trouble(self) -> str:
+        """Why the sink takes no lines right now; empty while it does."""
+        return self._trouble.text
 
     def raise_fault(self) -> None:
         """Raise what ended the loop, if it was a fault of ours."""
@@ -173,6 +179,7 @@ class Delivery:
             self._trouble.since_seconds = self.clock.monotonic_seconds()
             level = self.log.warning
         self._trouble.attempts += 1
+        self._trouble.text = f"{self.sink.name} takes no lines: {error}"
         level("%s takes no lines: %s. Lines wait, and are tried again.", self.sink.name, error)
         self.settled()
         self._stop.wait(wait_seconds)

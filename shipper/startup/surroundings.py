@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import ipaddress
 import os
@@ -11,6 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.core.errors import StartupError
+
+
+class Unusable(StartupError):
+    """Something that a run needs of the machine cannot be had.
+
+    Attributes:
+        hint: What to do about it.
+        taken: True when another process has it, which may well be a Shipper that runs.
+    """
+
+    def __init__(self, text: str, *, hint: str, taken: bool = False) -> None:
+        super().__init__(text)
+        self.hint = hint
+        self.taken = taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +49,22 @@ def claim_state_dir(path: Path) -> StateDir:
     """Make the state directory if it is missing, and lock it.
 
     Raises:
-        StartupError: It cannot be made or written, or another Shipper runs on it.
+        Unusable: It cannot be made or written, or another Shipper runs on it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartupError(f"{path} cannot be used: {error.strerror}") from None
+        text = f"{path} cannot be used: {error.strerror}"
+        raise Unusable(text, hint="choose another with --state_dir") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         owner = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
-        raise StartupError(f"another Shipper (pid {owner}) runs on {path}") from None
+        text = f"another Shipper (pid {owner}) runs on {path}"
+        hint = "stop that one, or choose another directory with --state_dir"
+        raise Unusable(text, hint=hint, taken=True) from None
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode("ascii"))
     return StateDir(path, lock)
@@ -62,7 +80,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 lets the system choose.
 
     Raises:
-        StartupError: The address is not ours, or the port is taken.
+        Unusable: The address is not ours, or the port is taken.
     """
     try:
         family, *_, address = socket.getaddrinfo(
@@ -76,7 +94,11 @@ def listen(host: str, port: int) -> socket.socket:
             listening.setblocking(False)
             undo.pop_all()
     except OSError as error:
-        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        raise Unusable(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="choose another with --http_host and --http_port",
+            taken=error.errno == errno.EADDRINUSE,
+        ) from None
     return listening
 
 

@@ -21,7 +21,17 @@ MARKS = {
 
 
 def show(verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print one row per check, with a hint under every row that needs one."""
+    """Print one row per check, with a hint under every row that needs one; unwrapped where no terminal is."""
+    if not console.is_terminal:
+        for verdict in verdicts:
+            word, _ = MARKS[verdict.finding.outcome]
+            finding = verdict.finding
+            line = f" {word:<6} {verdict.check.name:<23} {verdict.seconds:5.2f} s  {finding.text}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if finding.hint:
+                line = f"{'':42}hint: {finding.hint}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return
     table = Table(box=None, pad_edge=False, show_header=False, expand=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -42,6 +42,7 @@ class Policy:
         first_wait_seconds: The wait after the first failure; it doubles from there.
         max_wait_seconds: The longest wait.
         start_seconds: How long a new process may take to its first beat.
+        silent_seconds: How long a worker may go without a beat while it is not polling; it beats every 5 s.
         stable_seconds: A process that lived so long is forgiven what its predecessors did.
         max_crashes: After so many crashes in a row a worker is given up. A hang is the far end's fault and is
             never counted.
@@ -50,6 +51,7 @@ class Policy:
     first_wait_seconds: float = 0.5
     max_wait_seconds: float = 30.0
     start_seconds: float = 60.0
+    silent_seconds: float = 30.0
     stable_seconds: float = 120.0
     max_crashes: int = 10
 
@@ -129,7 +131,7 @@ def next_step(worker: Worker, sight: Sight, *, timeout_seconds: float, policy: P
             return Step.START
         case Phase.STARTING if sight.now_seconds - worker.started_seconds > policy.start_seconds:
             return Step.KILL
-        case Phase.RUNNING if overdue(sight, timeout_seconds):
+        case Phase.RUNNING if overdue(sight, timeout_seconds) or silent(sight, policy):
             return Step.KILL
         case _:
             return Step.NOTHING
@@ -139,6 +141,13 @@ def overdue(sight: Sight, timeout_seconds: float) -> bool:
     """Tell whether a poll has been running for longer than it may."""
     began = sight.poll_began_seconds
     return began > 0 and sight.now_seconds - began > timeout_seconds
+
+
+def silent(sight: Sight, policy: Policy) -> bool:
+    """Tell whether a worker that is not polling has stopped to beat: it is frozen."""
+    return sight.poll_began_seconds == 0 and (
+        sight.now_seconds - sight.beat_seconds > policy.silent_seconds
+    )
 
 
 def hung(worker: Worker, now_seconds: float, *, jitter: float, policy: Policy) -> Worker:

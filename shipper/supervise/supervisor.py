@@ -18,6 +18,9 @@ from shipper.supervise.pulse import SharedPulse
 
 TICK_SECONDS = 0.1
 REPORT_SECONDS = 0.5
+FAREWELL_SECONDS = 2.0
+"""How much longer than it may deliver a worker has to say what it could not, and to end."""
+
 STUCK_POLL_SECONDS = 3.0
 """How long a poll may go on after the order to stop, before its worker is killed."""
 
@@ -103,7 +106,9 @@ class Supervisor:
             while "stop" not in words:
                 if "reload" in words:
                     words.remove("reload")
-                    self.log.warning("SIGHUP changes nothing: the configuration is read at the start.")
+                    self.log.warning(
+                        "SIGHUP changes nothing: the configuration is read at the start."
+                    )
                 self.tick()
                 self._raise_if_all_gave_up()
                 self._sleep(TICK_SECONDS)
@@ -123,6 +128,10 @@ class Supervisor:
 
     def shut_down(self, words: Sequence[str]) -> None:
         """Stop all workers, attendants last; a second `stop` ends them at once."""
+        self.log.info(
+            "Stopping. Lines that wait are delivered for up to %g s; a second signal ends that at once.",
+            self.drain_seconds,
+        )
         for attendants in (False, True):
             names = [
                 plan.name
@@ -173,7 +182,7 @@ class Supervisor:
         self.workers[plan.name] = lifecycle.started(self.workers[plan.name], now)
 
     def _kill(self, name: str) -> None:
-        was_polling = self.workers[name].phase is Phase.RUNNING
+        was_polling = self._sight(name).poll_began_seconds > 0
         self._end(name)
         self.workers[name] = lifecycle.hung(
             self.workers[name],
@@ -221,7 +230,7 @@ class Supervisor:
             self._order_stop(name)
         while any(name in self._running for name in names):
             if words.count("stop") > 1:
-                self.log.warning("Stopped at once by a second signal.")
+                self.log.warning("Stopped at once by a second signal; lines that waited are lost.")
                 return False
             waited = self.clock.monotonic_seconds() - began
             for name in [name for name in names if name in self._running]:
@@ -235,7 +244,7 @@ class Supervisor:
         stuck = waited_seconds > STUCK_POLL_SECONDS and lifecycle.overdue(sight, STUCK_POLL_SECONDS)
         if sight.exit_code is not None:
             self._end(name)
-        elif stuck or waited_seconds > self.drain_seconds:
+        elif stuck or waited_seconds > self.drain_seconds + FAREWELL_SECONDS:
             self.log.warning("Worker %s did not stop in time and was killed.", name)
             self._end(name)
 

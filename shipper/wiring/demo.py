@@ -44,7 +44,8 @@ def demonstrate(
         with Stage() as stage:
             staged = _staged(settings, given, stage, Path(folder))
             show = _Show(console, stage, staged.log.path or Path(folder), seconds)
-            run(staged, console=console, started=show.begin)
+            # Who closes the terminal wants the demo to end.
+            run(staged, console=console, started=show.begin, hangup="stop")
             show.end()
 
 
@@ -100,6 +101,8 @@ class _Show:
         out(f"  SQream      127.0.0.1:{self.stage.sqream_port}")
         out(f"  log         {self.log_path}")
         ending = f"Ends in {self.seconds:g} s." if self.seconds else "Ctrl-C ends it."
+        if not surroundings.address.endswith(f":{USUAL_HTTP_PORT}"):
+            out(f"  Port {USUAL_HTTP_PORT} is taken, so the page is elsewhere.")
         out(f"\n{ending}\n", style="dim")
         self._over = Event()
         self._thread = Thread(
@@ -117,7 +120,8 @@ class _Show:
 
     def _draw(self, address: str, words: list[str], over: Event) -> None:
         began = time.monotonic()
-        with Live(console=self.console, auto_refresh=False) as live:
+        # The last frame goes: it is older than the sum that follows it.
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
             while not over.wait(REFRESH_SECONDS):
                 state = _get_json(f"{address}/api/state")
                 if state is not None:
@@ -144,25 +148,23 @@ def _table(state: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("metric", "state"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("every", "next", "rows", "sent", "waiting", "restarts"):
+    for heading in ("every", "next", "rows", "sent", "wait", "again"):
         table.add_column(heading, no_wrap=True, justify="right")
-    table.add_column("last trouble", overflow="ellipsis", no_wrap=True)
+    table.add_column("trouble", overflow="ellipsis", no_wrap=True)
     now = time.time()
     for metric in state["metrics"]:
-        word = (
-            metric["state"] if metric["state"] != "running" else metric.get("result") or "running"
-        )
-        next_seconds = max(0.0, metric.get("next_poll_at", now) - now)
+        word = metric["state"] if metric["state"] != "running" else metric["result"] or "running"
+        next_seconds = max(0.0, (metric["next_poll_at"] or now) - now)
         table.add_row(
             metric["metric"],
             Text(word, style=STYLES.get(word, "yellow")),
             _span(metric["every_seconds"]),
             _span(next_seconds),
-            f"{metric.get('rows_total', 0):.0f}",
-            f"{metric.get('lines_delivered', 0):.0f}",
-            str(metric.get("lines_waiting", 0)),
+            f"{metric['rows_total']:.0f}",
+            f"{metric['lines_delivered']:.0f}",
+            str(metric["lines_waiting"]),
             str(metric["restarts"]),
-            metric.get("error") or metric["last_end"],
+            metric["error"] or metric["sink_error"] or metric["last_end"],
         )
     return table
 

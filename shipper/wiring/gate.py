@@ -20,7 +20,13 @@ from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.startup.gate import Gate, Verdict
-from shipper.startup.surroundings import StateDir, claim_state_dir, is_loopback, listen
+from shipper.startup.surroundings import (
+    StateDir,
+    Unusable,
+    claim_state_dir,
+    is_loopback,
+    listen,
+)
 from shipper.startup.table import show
 from shipper.supervise.signals import signal_words
 from shipper.wiring.settings import RunSettings
@@ -108,14 +114,12 @@ def _take_surroundings(
         "check_state_dir",
         partial(claim_state_dir, settings.state_dir),
         _where,
-        hint="choose another with --state_dir, or stop the other one",
         required=required,
     )
     listening, http_verdict = _taken(
         "check_http",
         partial(_listen, http),
         _address,
-        hint="choose another with --http_host and --http_port",
         required=required,
     )
     verdicts = [state_verdict, http_verdict]
@@ -126,9 +130,8 @@ def _take_surroundings(
 
 def _listen(http: HttpSettings) -> socket.socket:
     if http.token is None and not is_loopback(http.host):
-        raise StartupError(
-            f"{http.host} can be reached from outside, so a token is needed: --http_token_file"
-        )
+        text = f"{http.host} can be reached from outside, so a token is needed"
+        raise Unusable(text, hint="write one into a file and name it with --http_token_file")
     return listen(http.host, http.port)
 
 
@@ -146,14 +149,13 @@ def _taken(
     take: Callable[[], TAKEN],
     tell: Callable[[TAKEN], str],
     *,
-    hint: str,
     required: bool,
 ) -> tuple[TAKEN | None, Verdict]:
-    """Take hold of something and say so as a verdict."""
-    failure = Outcome.FAILED if required else Outcome.NOTED
-    check = Check(name, lambda _deadline_seconds: Finding(failure, "not tried"), required)
+    """Take hold of something and say so as a verdict; what another process has is noted if it is not required."""
+    check = Check(name, lambda _deadline_seconds: Finding(Outcome.FAILED, "not tried"), required)
     try:
         taken = take()
-    except StartupError as error:
-        return None, Verdict(check, Finding(failure, str(error), hint), 0.0)
+    except Unusable as error:
+        outcome = Outcome.NOTED if error.taken and not required else Outcome.FAILED
+        return None, Verdict(check, Finding(outcome, str(error), error.hint), 0.0)
     return taken, Verdict(check, Finding(Outcome.PASSED, tell(taken)), 0.0)

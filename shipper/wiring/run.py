@@ -36,8 +36,15 @@ def run(
     *,
     console: Console,
     started: Callable[[Surroundings, list[str]], None] | None = None,
+    hangup: str = "reload",
 ) -> None:
-    """Run until SIGINT or SIGTERM; `started` is called once workers run, with the list that `stop` can be added to.
+    """Run until SIGINT or SIGTERM.
+
+    Args:
+        settings: What the command line says.
+        console: Where the table of the checks goes.
+        started: Called once workers run, with the list that `stop` can be added to.
+        hangup: What SIGHUP means.
 
     Raises:
         ConfigError: The configuration cannot be used.
@@ -50,7 +57,7 @@ def run(
     log = _open_log(settings.log)
     # From here on `ps` shows this instead of our arguments, which may hold a password.
     setproctitle("shipper: supervisor")
-    with signal_words() as words:
+    with signal_words(hangup=hangup) as words:
         surroundings = pass_gate(settings, configuration, context, console, words)
         if surroundings is None:
             log.info("Stopped before anything ran.")

@@ -166,6 +166,9 @@ class Desk:
                 "state": {
                     "result": poll.result,
                     "error": poll.error,
+                    "sink_error": next(
+                        (each.trouble for each in self._deliveries if each.trouble), ""
+                    ),
                     "rows_in_last_poll": poll.rows,
                     "last_poll_at": poll.ended_ns / NS_PER_SECOND,
                     "next_poll_at": self.clock.now_ns() / NS_PER_SECOND + until_next,

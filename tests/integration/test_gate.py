@@ -230,6 +230,18 @@ def test_check_beside_a_running_shipper_only_notes_what_the_other_one_holds(
     assert ended.exit_code == 0
 
 
+def test_check_fails_where_a_run_could_not_start(
+    emulator: SqreamEmulator, store: LogStore, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    ended = command(["check", *far_ends(emulator, store.url, config)], tmp_path)
+
+    (row,) = [line for line in ended.stdout.splitlines() if "check_state_dir" in line]
+    assert row.split()[0] == "FAILED"
+    assert "hint: choose another with --state_dir" in ended.stdout
+    assert ended.exit_code == 3
+
+
 def test_the_gate_never_runs_what_changes_the_server(store: LogStore, tmp_path: Path) -> None:
     with SqreamEmulator() as fresh:
         ended = command(["check", *far_ends(fresh, store.url)], tmp_path)

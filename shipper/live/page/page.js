@@ -14,8 +14,15 @@ function cell(text, className) {
 
 function stateOf(metric) {
   if (metric.state !== "running") return [metric.state, metric.state === "failed" ? "bad" : "wait"];
+  if (metric.result === "ok" && metric.sink_error) return ["lines wait", "wait"];
   if (metric.result === "ok" || !metric.result) return [metric.result ? "running" : "starting", metric.result ? "good" : "wait"];
   return [metric.result, "bad"];
+}
+
+function span(seconds) {
+  if (seconds >= 7200) return `${Math.round(seconds / 3600)} h`;
+  if (seconds >= 120) return `${Math.round(seconds / 60)} min`;
+  return `${seconds >= 1 ? Math.round(seconds) : Number(seconds.toPrecision(1))} s`;
 }
 
 function row(metric, now) {
@@ -32,13 +39,13 @@ function row(metric, now) {
   tr.append(
     name,
     cell(word, className),
-    cell(`${metric.every_seconds} s`, "number"),
-    cell(next === null ? "–" : `${next.toFixed(0)} s`, "number"),
-    cell((metric.rows_total ?? 0).toLocaleString(), "number"),
-    cell((metric.lines_delivered ?? 0).toLocaleString(), "number"),
-    cell((metric.lines_waiting ?? 0).toLocaleString(), "number"),
+    cell(span(metric.every_seconds), "number"),
+    cell(next === null ? "–" : span(next), "number"),
+    cell(metric.rows_total.toLocaleString(), "number"),
+    cell(metric.lines_delivered.toLocaleString(), "number"),
+    cell(metric.lines_waiting.toLocaleString(), metric.lines_waiting ? "number wait" : "number"),
     cell(metric.restarts, "number"),
-    cell(metric.error || metric.last_end || "", "trouble"),
+    cell(metric.error || metric.sink_error || metric.last_end, "trouble"),
   );
   return tr;
 }

@@ -60,7 +60,7 @@ def told(**written: Any) -> list[str]:
             {"zzz": 3},
             "zzz: this key is not known; known: above, code, flag, inner, inners, least, word",
         ),
-        ({"inners": 5}, "inners: input should be a valid list, not 5"),
+        ({"inners": 5}, "inners: must be a list, not 5"),
     ],
 )
 def test_a_fault_is_told_with_its_key_and_the_rule(written: dict[str, Any], line: str) -> None:

@@ -232,7 +232,7 @@ def test_a_period_that_json_does_not_know_is_refused(path: Path, word: str) -> N
         ),
         pytest.param(
             with_entry(type="sqreem"),
-            'metrics.show_locks.type: the text "sqreem" is not a kind of source; did you mean "sqream"?',
+            'metrics.show_locks.type: "sqreem" is not a kind of source; did you mean "sqream"?',
             id="unknown kind",
         ),
         pytest.param(

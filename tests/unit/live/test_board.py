@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shipper.live.board import SILENT_SECONDS, SUPERVISOR, Board
+from shipper.live.board import NOTHING_YET, SILENT_SECONDS, SUPERVISOR, Board
 from tests.support.clock import FakeClock
 
 KNOWN = {
@@ -96,6 +96,7 @@ def test_the_state_has_a_row_for_every_metric_before_anything_was_reported(rig: 
         "pid": 0,
         "restarts": 0,
         "last_end": "",
+        **NOTHING_YET,
     }
 
 

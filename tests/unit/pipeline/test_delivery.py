@@ -250,6 +250,16 @@ def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
     ]
 
 
+def test_its_trouble_can_be_read_as_long_as_it_lasts() -> None:
+    seen: list[str] = []
+    delivery: Delivery = delivery_to(
+        FakeSink([DOWN, None]), settled=lambda: seen.append(delivery.trouble)
+    )
+    delivered(delivery, stream_of(1))
+
+    assert seen == ["fake takes no lines: connection refused", ""]
+
+
 def test_a_second_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
     delivered(
         delivery_to(FakeSink([DOWN, None, DOWN])), stream_of(1, job="a"), stream_of(1, job="b")

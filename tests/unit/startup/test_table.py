@@ -26,19 +26,19 @@ VERDICTS = [
 ]
 
 
-def shown(*verdicts: Verdict, width: int = 100) -> list[str]:
+def shown(*verdicts: Verdict, width: int = 100, terminal: bool = False) -> list[str]:
     out = io.StringIO()
-    show(verdicts, Console(file=out, width=width))
+    show(verdicts, Console(file=out, width=width, force_terminal=terminal, no_color=True))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_every_check_has_a_row_and_a_hint_under_it_where_there_is_one() -> None:
     assert shown(*VERDICTS) == [
-        " ok      check_login   0.12 s  logged in",
-        " note    check_worker  0.12 s  an old version",
-        "                               hint: update it",
-        " FAILED  check_loki    0.12 s  connection refused [Errno 111]",
-        "                               hint: is it running?",
+        " ok     check_login              0.12 s  logged in",
+        " note   check_worker             0.12 s  an old version",
+        "                                          hint: update it",
+        " FAILED check_loki               0.12 s  connection refused [Errno 111]",
+        "                                          hint: is it running?",
     ]
 
 
@@ -48,10 +48,17 @@ def test_square_brackets_are_shown_as_they_are() -> None:
     assert line.endswith("[bold]x[/bold] [/]")
 
 
-def test_long_sentences_are_folded_and_never_cut() -> None:
-    lines = shown(verdict("check", Outcome.FAILED, "x" * 100), width=60)
+def test_a_terminal_folds_long_sentences_and_never_cuts_them() -> None:
+    lines = shown(verdict("check", Outcome.FAILED, "x" * 100), width=60, terminal=True)
 
     assert "".join(lines).count("x") == 100
+    assert len(lines) > 1
+
+
+def test_a_pipe_gets_every_check_on_one_line() -> None:
+    (line,) = shown(verdict("check", Outcome.PASSED, "x " * 100), width=60)
+
+    assert line.count("x") == 100
 
 
 def test_machines_get_everything() -> None:

@@ -58,7 +58,10 @@ def died_at(worker: Worker, now_seconds: float, exit_code: int = 1) -> Worker:
             id="starting for too long",
         ),
         pytest.param(
-            Worker(Phase.RUNNING), sight(1000, beat=1), Step.NOTHING, id="running, not polling"
+            Worker(Phase.RUNNING), sight(1000, beat=971), Step.NOTHING, id="running, not polling"
+        ),
+        pytest.param(
+            Worker(Phase.RUNNING), sight(1000, beat=969), Step.KILL, id="frozen between two polls"
         ),
         pytest.param(
             Worker(Phase.RUNNING), sight(40, poll_began=10), Step.NOTHING, id="poll just in time"

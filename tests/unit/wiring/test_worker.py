@@ -76,6 +76,7 @@ def test_a_report_says_what_the_last_poll_came_to(tmp_path: Path) -> None:
     assert feed.sent[0]["state"] == {
         "result": "error",
         "error": "gone",
+        "sink_error": "",
         "rows_in_last_poll": 0,
         "last_poll_at": 1_700_000_000,
         "next_poll_at": 1_700_000_007,
