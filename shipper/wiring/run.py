@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from logging import Logger
+from multiprocessing.context import ForkServerContext
 from random import Random
 
 from rich.console import Console
@@ -18,7 +19,6 @@ from shipper.pipeline.schedule import spread
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.supervise.signals import signal_words
 from shipper.supervise.supervisor import Supervisor, WorkerPlan
-from shipper.telemetry import families as names
 from shipper.telemetry.log import LogSettings, start_logging
 from shipper.wiring.gate import Surroundings, fork_server, pass_gate
 from shipper.wiring.rollcall import Rollcall
@@ -53,7 +53,6 @@ def run(
     """
     configuration = settings.load()
     context = fork_server(configuration)
-    shown_families = tuple(families(configuration))
     log = _open_log(settings.log)
     # From here on `ps` shows this instead of our arguments, which may hold a password.
     setproctitle("shipper: supervisor")
@@ -63,23 +62,32 @@ def run(
             log.info("Stopped before anything ran.")
             return
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
-        feed = feed_address(surroundings.state_dir.path)
-        plans = _plans(settings, configuration, surroundings, feed, shown_families)
-        rollcall = Rollcall(configuration.metrics, FeedSender(feed))
-        supervisor = Supervisor(
-            plans=plans,
-            context=context,
-            clock=SystemClock(),
-            random=Random(),  # noqa: S311 - jitter needs no secrecy
-            log=log,
-            hung=rollcall.hung,
-            report=rollcall.report,
-            drain_seconds=settings.drain_seconds,
-        )
+        supervisor = _supervisor(settings, configuration, context, surroundings, log)
         if started is not None:
             started(surroundings, words)
         supervisor.run(words)
         log.info("Stopped.")
+
+
+def _supervisor(
+    settings: RunSettings,
+    configuration: Configuration,
+    context: ForkServerContext,
+    surroundings: Surroundings,
+    log: Logger,
+) -> Supervisor:
+    feed = feed_address(surroundings.state_dir.path)
+    rollcall = Rollcall(configuration.metrics, FeedSender(feed))
+    return Supervisor(
+        plans=_plans(settings, configuration, surroundings, feed),
+        context=context,
+        clock=SystemClock(),
+        random=Random(),  # noqa: S311 - jitter needs no secrecy
+        log=log,
+        hung=rollcall.hung,
+        report=rollcall.report,
+        drain_seconds=settings.drain_seconds,
+    )
 
 
 def _open_log(settings: LogSettings) -> Logger:
@@ -96,7 +104,6 @@ def _plans(
     configuration: Configuration,
     surroundings: Surroundings,
     feed: str,
-    shown_families: tuple[names.Family, ...],
 ) -> list[WorkerPlan]:
     labels = fixed_labels(configuration)
     now = SystemClock().monotonic_seconds()
@@ -123,14 +130,13 @@ def _plans(
                 required=entry.required,
             )
         )
-    return [*plans, _web_plan(configuration, surroundings, feed, shown_families)]
+    return [*plans, _web_plan(configuration, surroundings, feed)]
 
 
 def _web_plan(
     configuration: Configuration,
     surroundings: Surroundings,
     feed: str,
-    shown_families: tuple[names.Family, ...],
 ) -> WorkerPlan:
     token = configuration.section("http", HttpSettings).token
     metrics = {
@@ -145,7 +151,7 @@ def _web_plan(
     assignment = WebAssignment(
         listening=surroundings.listening,
         feed=feed,
-        families=shown_families,
+        families=tuple(families(configuration)),
         metrics=metrics,
         token=None if token is None else token.reveal(),
     )
