@@ -12,7 +12,7 @@ ShipperError                      a fault of ours; exit 1
 │   └── SourceRefused             it will never serve us: stop this metric, keep the others
 └── SinkError
     ├── SinkUnavailable           nothing is known to be written: try the same records later
-    ├── BatchTooLarge             nothing was written: try again in smaller parts
+    ├── BatchToSplit              not taken as a whole: write it in smaller parts
     └── BatchRefused              nothing was written and nothing ever will be: reject these records
 ```
 
@@ -21,6 +21,7 @@ Exceptions of drivers are translated at the edge, in the module that owns the dr
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -83,12 +84,28 @@ class SinkError(ShipperError):
         self.reason = reason
 
 
+class Blame(StrEnum):
+    """What stands in the way of a push, as far as the far end lets us know."""
+
+    DESTINATION = "destination"
+    """The far end, or the way there: it takes nothing from anybody. Wait, however long it lasts."""
+
+    STREAM = "stream"
+    """This stream comes too fast; others may be taken. Wait, however long it lasts."""
+
+    LIMIT = "limit"
+    """A limit that waiting may not lift: try some times, then reject the records."""
+
+    UNKNOWN = "unknown"
+    """The far end or the records: try some times, then find out by writing smaller parts."""
+
+
 class SinkUnavailable(SinkError):
     """The sink did not take the records now; the same records may be tried again.
 
     Attributes:
         retry_after_seconds: How long the far end asked us to wait; `None` when it did not say.
-        bounded: True when trying for ever would not help, so that tries are to be counted.
+        blame: What stands in the way.
     """
 
     def __init__(
@@ -97,15 +114,25 @@ class SinkUnavailable(SinkError):
         *,
         reason: str,
         retry_after_seconds: float | None = None,
-        bounded: bool = False,
+        blame: Blame = Blame.DESTINATION,
     ) -> None:
         super().__init__(message, reason=reason)
         self.retry_after_seconds = retry_after_seconds
-        self.bounded = bounded
+        self.blame = blame
 
 
-class BatchTooLarge(SinkError):
-    """The sink takes no batch of this size; nothing was written."""
+class BatchToSplit(SinkError):
+    """The sink does not take this batch as it is: it is too large, or holds records that are not named.
+
+    Parts of it may be written. A record that gets this answer alone will never be taken.
+
+    Attributes:
+        asked: Whether the far end said so; False when the sink knew before.
+    """
+
+    def __init__(self, message: str, *, reason: str, asked: bool = True) -> None:
+        super().__init__(message, reason=reason)
+        self.asked = asked
 
 
 class BatchRefused(SinkError):

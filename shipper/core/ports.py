@@ -27,12 +27,16 @@ class Rejection:
 class Source(Protocol):
     """Where records come from. One instance belongs to one worker process and one thread."""
 
-    def open(self) -> None:
+    def open(self, cursor: Cursor | None = None) -> None:
         """Connect. May be called again after `SourceUnavailable`, and then starts afresh.
+
+        Args:
+            cursor: Where to go on reading, as a batch of this source once gave it; `None` for the beginning that is
+                configured. Sources without a memory pay no heed to it.
 
         Raises:
             SourceUnavailable: Not reachable now, or it does not let us in now.
-            SourceRefused: It can never work here.
+            SourceRefused: It can never work here, or the cursor does not fit what it reads.
         """
 
     def read(self, timeout_seconds: float) -> Batch:
@@ -74,7 +78,7 @@ class Sink(Protocol):
 
         Raises:
             SinkUnavailable: Nothing is known to be written; try the same records later.
-            BatchTooLarge: Nothing was written; try fewer records at a time.
+            BatchToSplit: Not taken as a whole; write fewer records at a time.
             BatchRefused: Nothing was written and nothing ever will be.
         """
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from uuid import UUID
 
 Row = Mapping[str, object]
 """One outside thing before it is a record: the fields of a row, a message or a datagram, in column order."""
 
-Cursor = str
-"""How far a source was read; opaque text that only the source understands."""
+CursorValue = bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
+
+Cursor = tuple[CursorValue, ...]
+"""How far a source was read: the values of its cursor columns, typed as the driver gave them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,14 @@ class FakeClock:
         self.ns += round(seconds * 1e9)
 
 
+class TickingClock(FakeClock):
+    """Lets a millisecond pass whenever it is read."""
+
+    def monotonic_seconds(self) -> float:
+        self.pass_seconds(0.001)
+        return self.seconds
+
+
 class FakeRandom(Random):
     """Always draws at the same place between the ends."""
 
@@ -40,14 +48,16 @@ class FakeRandom(Random):
 
 
 class RecordingEvent(Event):
-    """Remembers how long it was to be waited for, and never waits."""
+    """Remembers how long it was to be waited for, and lets the clock's time pass instead of waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self.waits_seconds: list[float | None] = []
+        self._clock = clock
 
     def wait(self, timeout: float | None = None) -> bool:
         self.waits_seconds.append(timeout)
+        self._clock.pass_seconds(timeout or 0.0)
         return self.is_set()
 
 

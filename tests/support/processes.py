@@ -19,10 +19,16 @@ class FakePipeEnd:
     waiting: deque[Any] = field(default_factory=deque)
     closed: bool = False
     broken: bool = False
+    full: bool = False
+
+    def fileno(self) -> int:
+        return -1
 
     def send(self, message: Any) -> None:
         if self.broken:
             raise BrokenPipeError(32, "Broken pipe")
+        if self.full:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
         self.waiting.append(message)
         if self.hear is not None:
             self.hear(message)
@@ -70,8 +76,8 @@ class FakeProcess:
     def join(self) -> None:
         self.joined = True
 
-    def _obey(self, _order: str) -> None:
-        if self.obeys:
+    def _obey(self, order: object) -> None:
+        if self.obeys and order == "stop":
             self.die(0)
 
 

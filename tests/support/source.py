@@ -17,13 +17,15 @@ class FakeSource:
     open_errors: list[SourceError | None] = field(default_factory=list)
     acknowledge_errors: list[SourceUnavailable] = field(default_factory=list)
     acknowledged: list[Cursor] = field(default_factory=list)
+    opened_at: list[Cursor | None] = field(default_factory=list)
     timeouts_seconds: list[float] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
     reading: Callable[[], object] = lambda: None
 
-    def open(self) -> None:
+    def open(self, cursor: Cursor | None = None) -> None:
         self.opened += 1
+        self.opened_at.append(cursor)
         error = self.open_errors.pop(0) if self.open_errors else None
         if error is not None:
             raise error

@@ -6,7 +6,8 @@ import pytest
 
 from shipper.core.errors import (
     BatchRefused,
-    BatchTooLarge,
+    BatchToSplit,
+    Blame,
     ConfigError,
     EveryWorkerGaveUp,
     ReadRefused,
@@ -39,7 +40,7 @@ def test_an_error_knows_the_exit_code_it_ends_with(
         (ReadRefused, SourceError),
         (SourceRefused, SourceError),
         (SinkUnavailable, SinkError),
-        (BatchTooLarge, SinkError),
+        (BatchToSplit, SinkError),
         (BatchRefused, SinkError),
         (SourceError, ShipperError),
         (SinkError, ShipperError),
@@ -56,12 +57,12 @@ def test_a_refused_read_does_not_mean_a_lost_connection() -> None:
 
 
 def test_a_sink_error_has_a_reason_for_the_counter_and_a_text() -> None:
-    error = BatchTooLarge("the batch is too large", reason="too_large")
+    error = BatchToSplit("the batch is too large", reason="too_large")
 
     assert (error.reason, str(error)) == ("too_large", "the batch is too large")
 
 
-def test_an_unavailable_sink_may_be_tried_for_ever_unless_it_says_otherwise() -> None:
+def test_an_unavailable_sink_is_down_for_everybody_unless_it_says_otherwise() -> None:
     error = SinkUnavailable("down", reason="connection")
 
-    assert (error.retry_after_seconds, error.bounded) == (None, False)
+    assert (error.retry_after_seconds, error.blame) == (None, Blame.DESTINATION)
