@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
+
+from shipper.core.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +27,55 @@ class Backoff:
         """Return the wait after failed attempt number `attempt`, counted from 1."""
         ceiling = min(self.max_seconds, self.first_seconds * 2.0 ** min(attempt - 1, 30))
         return random.uniform(0, ceiling)
+
+
+class Pace(Protocol):
+    """When the next push to a destination may be tried."""
+
+    def wait_seconds(self) -> float:
+        """Return 0 to push now, else how long to wait before asking again."""
+
+    def passed(self) -> None:
+        """Say that the destination takes lines."""
+
+    def failed(self, retry_after_seconds: float | None) -> None:
+        """Say that the destination takes nothing from anybody, and how long it asked us to wait."""
+
+    def let_go(self) -> None:
+        """Say that the push told nothing about the destination."""
+
+    @property
+    def last_passed_seconds(self) -> float:
+        """When a push was taken last, on the monotonic clock; 0 before the first."""
+
+
+class OwnPace:
+    """The pace of somebody who is alone with a destination."""
+
+    def __init__(self, *, backoff: Backoff, clock: Clock, random: Random) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._random = random
+        self._failures = 0
+        self._not_before_seconds = 0.0
+        self.last_passed_seconds = 0.0
+
+    def wait_seconds(self) -> float:
+        """Return 0 to push now, else how long to wait before asking again."""
+        return max(0.0, self._not_before_seconds - self._clock.monotonic_seconds())
+
+    def passed(self) -> None:
+        """Say that the destination takes lines."""
+        self._failures = 0
+        self.last_passed_seconds = self._clock.monotonic_seconds()
+
+    def failed(self, retry_after_seconds: float | None) -> None:
+        """Say that the destination takes nothing, and how long it asked us to wait."""
+        self._failures += 1
+        wait_seconds = self._backoff.wait_seconds(self._failures, self._random)
+        if retry_after_seconds is not None:
+            wait_seconds += retry_after_seconds
+        self._not_before_seconds = self._clock.monotonic_seconds() + wait_seconds
+
+    def let_go(self) -> None:
+        """Say that the push told nothing about the destination."""

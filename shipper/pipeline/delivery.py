@@ -1,7 +1,8 @@
-"""Delivers what waits for one sink: retries what may be retried, splits what is too large, counts what is refused."""
+"""Delivers what waits for one sink: tries again what may be, splits what has to be, and sets aside what is refused."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
@@ -9,16 +10,26 @@ from random import Random
 from threading import Event, Thread
 
 from shipper.core.clock import Clock
-from shipper.core.errors import BatchRefused, BatchTooLarge, SinkError, SinkUnavailable
+from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkError, SinkUnavailable
 from shipper.core.ports import Rejection, Sink
 from shipper.core.record import Stream
-from shipper.pipeline.backoff import Backoff
-from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.backoff import Backoff, Pace
+from shipper.pipeline.queue import DeliveryQueue, Depth, join
+from shipper.pipeline.refusals import Refusals
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 
 BOUNDED_TRIES = 10
-"""How often a push is tried whose failure may never end, like one over the limit of streams."""
+"""How often a push is tried that may never be taken, like one over the limit of streams."""
+
+TRIES_OF_A_PART = 2
+"""How often a part of a push that failed so is tried before it is split further."""
+
+TRIES_OF_A_RECORD = 5
+"""How often a single record of it is tried before it is taken for the culprit, if others were taken meanwhile."""
+
+REMEMBERED_STREAMS = 1000
+JOIN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -31,6 +42,25 @@ class _Trouble:
 
 
 @dataclass(slots=True)
+class _Piece:
+    """What is written at once.
+
+    Attributes:
+        stream: Its records.
+        is_part: Whether it was split off something larger.
+        restamped: Whether it was given the present time.
+        tries: How often it failed for a reason that may be its own.
+        failing_since_seconds: When it, or what it was split off, failed so first; 0 before.
+    """
+
+    stream: Stream
+    is_part: bool = False
+    restamped: bool = False
+    tries: int = 0
+    failing_since_seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Delivery:
     """The delivery loop of one sink, in a thread of its own.
 
@@ -38,17 +68,22 @@ class Delivery:
         metric: The metric whose records these are.
         sink: Where they go.
         queue: What waits.
+        pace: When the destination may be tried.
+        refusals: What becomes of lines that will never be taken.
         tally: Where outcomes are counted.
         log: Where trouble is told.
         clock: Measures pushes and outages.
         settled: Called after every push, whatever its outcome.
         random: Source of the jitter.
+        backoff: Waits between tries of what is not the destination's fault.
         fault: What ended the loop, when it was a fault of ours.
     """
 
     metric: str
     sink: Sink
     queue: DeliveryQueue
+    pace: Pace
+    refusals: Refusals
     tally: Tally
     log: Logger
     clock: Clock
@@ -57,6 +92,7 @@ class Delivery:
     backoff: Backoff = field(default_factory=Backoff)
     fault: BaseException | None = None
     _trouble: _Trouble = field(default_factory=_Trouble)
+    _hopeless: set[frozenset[tuple[str, str]]] = field(default_factory=set)
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
@@ -65,8 +101,10 @@ class Delivery:
         self._thread = Thread(target=self._run, name=f"deliver-{self.sink.name}", daemon=True)
         self._thread.start()
 
-    def finish(self, drain_seconds: float) -> int:
-        """Deliver what waits for at most `drain_seconds`, stop, and return how many lines were left.
+    def finish(self, drain_seconds: float) -> Depth:
+        """Deliver what waits for at most `drain_seconds`, stop, keep the rest on disk, and return how much that is.
+
+        What the disk does not take is counted as dropped.
 
         Raises:
             BaseException: What ended the loop, when it was a fault of ours.
@@ -75,11 +113,16 @@ class Delivery:
         self.queue.wait_until_empty(drain_seconds)
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=1)
+            self._thread.join(timeout=JOIN_SECONDS)
+        dropped = self.queue.keep()
+        if dropped:
+            self.tally.count(families.LINES_DROPPED, self.metric, "spool_full", by=dropped)
+        self.refusals.write_waiting()
         self.raise_fault()
-        left = self.queue.depth().lines
-        if left:
-            self.tally.count(families.LINES_DROPPED, self.metric, "shutdown", by=left)
+        left = self.queue.depth()
+        if left.memory_lines:
+            self.tally.count(families.LINES_DROPPED, self.metric, "shutdown", by=left.memory_lines)
+            self.queue.abandon()
         return left
 
     @property
@@ -95,40 +138,48 @@ class Delivery:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                waiting = self.queue.take()
-                if waiting is None:
+                flight = self.queue.take()
+                if flight is None:
                     return
-                if self._deliver(waiting.stream):
-                    self.queue.settle()
-                    self.settled()
+                left = self._deliver(flight.stream)
+                self.queue.settle(left)
+                self.settled()
         except Exception as error:  # noqa: BLE001 - the thread's outermost loop: the worker ends with this fault
             self.fault = error
             self.queue.give_up()
         finally:
             self.sink.close()
 
-    def _deliver(self, stream: Stream) -> bool:
-        """Push one stream until it is settled; False when the worker stops before, or the stream was split."""
-        attempt = bounded_tries = 0
-        while not self._stop.is_set():
-            attempt += 1
+    def _deliver(self, stream: Stream) -> Stream | None:
+        """Write a stream, in pieces where it has to be, and return what could not be settled."""
+        pieces = deque([_Piece(stream)])
+        while pieces and self._wait_for_turn():
+            piece = pieces[0]
             try:
-                self._accepted(stream, self._push(stream))
-                self._recovered()
+                self._accepted(pieces, self._push(piece.stream))
             except SinkUnavailable as error:
-                bounded_tries += error.bounded
-                if bounded_tries < BOUNDED_TRIES:
-                    self._wait(attempt, error)
-                    continue
-                self._refused(stream, error)
-            except BatchTooLarge as error:
-                if len(stream) > 1:
-                    self.queue.split()
-                    return False
-                self._refused(stream, error)
+                if not self._try_again(pieces, error):
+                    break
+            except BatchToSplit as error:
+                self._answered() if error.asked else self.pace.let_go()
+                if len(piece.stream) > 1:
+                    _split(pieces)
+                else:
+                    self._refused(pieces, error)
             except BatchRefused as error:
-                self._refused(stream, error)
-            return True
+                self._answered()
+                self._refused(pieces, error)
+        return join([piece.stream for piece in pieces]) if pieces else None
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the destination may be tried; False when the end came before."""
+        while not self._stop.is_set():
+            wait_seconds = self.pace.wait_seconds()
+            if wait_seconds <= 0:
+                return True
+            if not self._trouble.text:
+                self._trouble.text = f"waiting for {self.sink.name}, which takes no lines"
+            self._stop.wait(wait_seconds)
         return False
 
     def _push(self, stream: Stream) -> Sequence[Rejection]:
@@ -144,36 +195,82 @@ class Delivery:
             if cut:
                 self.tally.count(families.LINES_CUT, *counted, by=cut)
 
-    def _accepted(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
+    def _accepted(self, pieces: deque[_Piece], rejections: Sequence[Rejection]) -> None:
+        self._answered()
+        self._hopeless.discard(_name(pieces[0].stream))
+        self._settle_first(pieces, rejections)
+
+    def _refused(self, pieces: deque[_Piece], error: SinkError) -> None:
+        """Reject the first piece as a whole."""
+        count = len(pieces[0].stream)
+        self._settle_first(
+            pieces, [Rejection(index, error.reason, str(error)) for index in range(count)]
+        )
+
+    def _settle_first(self, pieces: deque[_Piece], rejections: Sequence[Rejection]) -> None:
+        piece = pieces.popleft()
+        stream, counted = piece.stream, (self.metric, self.sink.name)
         refused = {rejection.index for rejection in rejections}
-        refused_bytes = sum(len(stream.lines[index]) for index in refused)
-        counted = (self.metric, self.sink.name)
+        taken_bytes = sum(map(len, stream.lines)) - sum(len(stream.lines[at]) for at in refused)
         self.tally.count(families.LINES_DELIVERED, *counted, by=len(stream) - len(refused))
-        taken_bytes = sum(map(len, stream.lines)) - refused_bytes
         self.tally.count(families.BYTES_DELIVERED, *counted, by=taken_bytes)
-        for rejection in rejections:
-            self.tally.count(families.LINES_REJECTED, *counted, rejection.reason)
         if rejections:
-            first = rejections[0]
-            self.log.warning(
-                "%s refused %d of %d lines for good: %s: %s.",
-                self.sink.name,
-                len(rejections),
-                len(stream),
-                first.reason,
-                first.answer,
-            )
+            restamped = self.refusals.take(stream, rejections, again=piece.restamped)
+            if restamped is not None:
+                pieces.appendleft(_Piece(restamped, is_part=True, restamped=True))
 
-    def _refused(self, stream: Stream, error: SinkError) -> None:
-        rejections = [Rejection(index, error.reason, str(error)) for index in range(len(stream))]
-        self._accepted(stream, rejections)
-
-    def _wait(self, attempt: int, error: SinkUnavailable) -> None:
-        """Sleep before the next attempt: as long as the sink asked for, else full jitter."""
+    def _try_again(self, pieces: deque[_Piece], error: SinkUnavailable) -> bool:
+        """Wait, or decide that waiting does not help; False when what is left is to be taken anew."""
         self.tally.count(families.PUSH_RETRIES, self.metric, self.sink.name, error.reason)
-        wait_seconds = self.backoff.wait_seconds(attempt, self.random)
-        if error.retry_after_seconds is not None:
-            wait_seconds += error.retry_after_seconds
+        self._tell(error)
+        piece = pieces[0]
+        if error.blame is Blame.DESTINATION:
+            self.pace.failed(error.retry_after_seconds)
+            return True
+        self.pace.let_go()
+        piece.tries += 1
+        piece.failing_since_seconds = piece.failing_since_seconds or self.clock.monotonic_seconds()
+        match error.blame:
+            case Blame.LIMIT if piece.tries >= self._tries_within_limit(piece.stream):
+                self._give_up_on(pieces, error)
+                return True
+            case Blame.UNKNOWN if piece.tries >= _tries_of(piece):
+                return self._find_out(pieces, error)
+        wait_seconds = self.backoff.wait_seconds(piece.tries, self.random)
+        self._stop.wait(wait_seconds + (error.retry_after_seconds or 0.0))
+        return True
+
+    def _find_out(self, pieces: deque[_Piece], error: SinkUnavailable) -> bool:
+        """Find out whether the sink or a record is at fault; False when that takes other records.
+
+        A record is at fault when it fails alone although other pushes were taken since it failed first.
+        """
+        piece = pieces[0]
+        if len(piece.stream) > 1:
+            _split(pieces)
+            return True
+        if self._others_passed_since(piece):
+            self._refused(pieces, error)
+            return True
+        pieces.rotate(-1)
+        return any(
+            each.tries < _tries_of(each) or self._others_passed_since(each) for each in pieces
+        )
+
+    def _others_passed_since(self, piece: _Piece) -> bool:
+        return self.pace.last_passed_seconds > piece.failing_since_seconds
+
+    def _give_up_on(self, pieces: deque[_Piece], error: SinkUnavailable) -> None:
+        if len(self._hopeless) >= REMEMBERED_STREAMS:
+            self._hopeless.clear()
+        self._hopeless.add(_name(pieces[0].stream))
+        self._refused(pieces, error)
+
+    def _tries_within_limit(self, stream: Stream) -> int:
+        """Return how often to try: only once when the last push of this stream was given up."""
+        return 1 if _name(stream) in self._hopeless else BOUNDED_TRIES
+
+    def _tell(self, error: SinkUnavailable) -> None:
         level = self.log.debug
         if self._trouble.since_seconds is None:
             self._trouble.since_seconds = self.clock.monotonic_seconds()
@@ -182,17 +279,45 @@ class Delivery:
         self._trouble.text = f"{self.sink.name} takes no lines: {error}"
         level("%s takes no lines: %s. Lines wait, and are tried again.", self.sink.name, error)
         self.settled()
-        self._stop.wait(wait_seconds)
 
-    def _recovered(self) -> None:
+    def _answered(self) -> None:
+        """Note that the destination takes lines, whatever it said to these."""
+        self.pace.passed()
         trouble = self._trouble
-        if trouble.since_seconds is None:
-            return
-        lasted = self.clock.monotonic_seconds() - trouble.since_seconds
-        self.log.info(
-            "%s takes lines again after %.1f s and %d attempts.",
-            self.sink.name,
-            lasted,
-            trouble.attempts,
+        if trouble.since_seconds is not None:
+            lasted = self.clock.monotonic_seconds() - trouble.since_seconds
+            self.log.info(
+                "%s takes lines again after %.1f s and %d attempts.",
+                self.sink.name,
+                lasted,
+                trouble.attempts,
+            )
+        if trouble.text:
+            self._trouble = _Trouble()
+
+
+def _split(pieces: deque[_Piece]) -> None:
+    """Put the halves of the first piece in its place."""
+    whole = pieces.popleft()
+    middle = len(whole.stream) // 2
+    for start, stop in ((middle, len(whole.stream)), (0, middle)):
+        half = whole.stream.part(start, stop)
+        pieces.appendleft(
+            _Piece(
+                half,
+                is_part=True,
+                restamped=whole.restamped,
+                failing_since_seconds=whole.failing_since_seconds,
+            )
         )
-        self._trouble = _Trouble()
+
+
+def _tries_of(piece: _Piece) -> int:
+    """Return how often to try a piece that fails for a reason nobody knows."""
+    if not piece.is_part:
+        return BOUNDED_TRIES
+    return TRIES_OF_A_PART if len(piece.stream) > 1 else TRIES_OF_A_RECORD
+
+
+def _name(stream: Stream) -> frozenset[tuple[str, str]]:
+    return frozenset(stream.labels.items())

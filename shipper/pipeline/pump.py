@@ -1,8 +1,11 @@
-"""The loop of one worker: at every tick read the source, file the rows, hand the records to the sinks."""
+"""The loop of one worker: at every tick read the source, file the rows, hand the records to the sinks.
+
+A source is not read again before everything it gave is delivered or on disk: what its far end can send again is never
+lost, whatever is killed, and what waits in memory is never more than one read.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
@@ -27,6 +30,9 @@ REPORT_SECONDS = 5.0
 KILLED_FIRST_SECONDS = 2.0
 """How much later than the supervisor the source itself gives up, so that a hung poll ends one way only."""
 
+KEEP_AFTER_SECONDS = 0.2
+"""A healthy Loki answers in about the time of one fsync, so to wait for it costs no safety and spares the disk."""
+
 NS_PER_SECOND = 1_000_000_000
 
 
@@ -48,7 +54,7 @@ class PollState:
     """What the last poll came to, for whoever watches.
 
     Attributes:
-        result: `ok`, `error` or `timeout`; empty before the first poll.
+        result: `ok`, `error`, `timeout` or `waiting`; empty before the first poll.
         ended_ns: When it ended, nanoseconds since the Unix epoch.
         rows: How many rows it brought.
         error: What went wrong; empty when nothing did.
@@ -81,6 +87,12 @@ class Pump:
         clock: Time.
         random: Source of the jitter.
         stop: Ends the loop.
+        waits_when_full: Whether the source is left alone while there is no room; else the oldest lines are dropped.
+        cursor: Where to go on reading; the place that was read last.
+        checkpoint: Makes a cursor durable.
+        keep_after_seconds: How long a push may take before what it carries is brought to disk as well.
+        backoff: Waits between attempts to connect.
+        state: What the last poll came to.
     """
 
     metric: str
@@ -97,12 +109,16 @@ class Pump:
     clock: Clock
     random: Random
     stop: Event
+    waits_when_full: bool = False
+    cursor: Cursor | None = None
+    checkpoint: Callable[[Cursor], object] = lambda _cursor: None
+    keep_after_seconds: float = KEEP_AFTER_SECONDS
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.5, max_seconds=10.0))
     state: PollState = field(default_factory=PollState)
     _open: bool = False
     _failures: int = 0
     _retry_at_seconds: float = 0.0
-    _unacknowledged: deque[tuple[list[int], Cursor]] = field(default_factory=deque)
+    _unacknowledged: Cursor | None = None
 
     def run(self) -> None:
         """Poll at every tick until `stop` is set.
@@ -117,27 +133,35 @@ class Pump:
             tick = self.schedule.after(tick, max(now, self._retry_at_seconds))
             if tick.missed:
                 self.tally.count(families.MISSED_POLLS, self.metric, by=tick.missed)
+
+    def close(self) -> None:
+        """Acknowledge what the deliveries brought into safety since the last poll, and let go of the source."""
+        self._acknowledge_what_is_safe()
         self.source.close()
 
     def turn(self, tick: Tick) -> None:
-        """Poll once.
+        """Poll once, and bring what came into safety.
 
         Raises:
             SourceRefused: The source can never work here.
         """
         began = self.clock.monotonic_seconds()
+        self.state.next_seconds = tick.due_seconds + self.schedule.every_seconds
+        if self._has_no_room():
+            self.report()
+            return
         self.tally.observe(
             families.POLL_LATENESS, self.metric, value=max(0.0, began - tick.due_seconds)
         )
         batch = self._poll()
         taken = self.clock.monotonic_seconds() - began
         self.tally.observe(families.POLL_SECONDS, self.metric, value=taken)
-        self.state.next_seconds = tick.due_seconds + self.schedule.every_seconds
-        # A sink reports when it has settled what it was given; one that is behind may take long.
-        behind = any(delivery.queue.depth().lines for delivery in self.deliveries)
-        if batch is None or not self._hand_on(batch) or behind:
+        delivered = batch is not None and self._hand_on(batch) and self._wait_for_delivery()
+        # A sink reports when it has settled what it was given.
+        if not delivered:
+            self._keep()
             self.report()
-        self._acknowledge_settled()
+        self._acknowledge_what_is_safe()
 
     def _wait_for(self, tick: Tick) -> bool:
         """Wait until the tick is due; False when the loop is to end."""
@@ -150,7 +174,8 @@ class Pump:
             if self.stop.wait(min(left, REPORT_SECONDS)):
                 break
             if left > REPORT_SECONDS:
-                self._acknowledge_settled()
+                self._keep()
+                self._acknowledge_what_is_safe()
                 self.report()
         return False
 
@@ -176,7 +201,7 @@ class Pump:
     def _connect(self) -> None:
         if self.state.result:
             self.tally.count(families.RECONNECTS, self.metric)
-        self.source.open()
+        self.source.open(self.cursor)
         self._open = True
 
     def _lost_connection(self) -> None:
@@ -210,32 +235,56 @@ class Pump:
         else:
             self.log.debug("The poll brought no rows; nothing is sent.")
 
+    def _has_no_room(self) -> bool:
+        """Tell whether the source has to wait, because what it would give could not be kept."""
+        if not self.waits_when_full or not any(each.queue.full for each in self.deliveries):
+            return False
+        self._keep()
+        if not any(each.queue.full for each in self.deliveries):
+            return False
+        if self.state.result != "waiting":
+            self.log.warning("The spool is full; the source is not read until there is room.")
+        self.state.result, self.state.error = "waiting", "the spool is full"
+        return True
+
     def _hand_on(self, batch: Batch) -> bool:
-        """Give the rows to whoever wants them; True when a sink will report later."""
+        """Give the rows to whoever wants them; True when there was something to deliver."""
         self.observe_rows(batch.rows)
         streams = self.filing.streams(batch) if self.deliveries else []
         for stream in streams:
             for delivery in self.deliveries:
-                dropped = delivery.queue.put(stream)
-                if dropped:
-                    self.tally.count(families.LINES_DROPPED, self.metric, "spool_full", by=dropped)
+                delivery.queue.put(stream)
         if batch.cursor is not None:
-            numbers = [delivery.queue.last_number for delivery in self.deliveries]
-            self._unacknowledged.append((numbers, batch.cursor))
+            self.cursor = self._unacknowledged = batch.cursor
         return bool(streams)
 
-    def _acknowledge_settled(self) -> None:
-        """Tell the source what is safe: a cursor whose records left every queue."""
-        settled = [delivery.queue.settled_number for delivery in self.deliveries]
-        safe = None
-        while self._unacknowledged:
-            numbers, cursor = self._unacknowledged[0]
-            if any(done < number for done, number in zip(settled, numbers, strict=True)):
-                break
-            safe = cursor
-            self._unacknowledged.popleft()
-        if safe is not None and self._open:
-            self._acknowledge(safe)
+    def _wait_for_delivery(self) -> bool:
+        """Give the sinks the time of a healthy push; True when they took everything."""
+        until_next = self.state.next_seconds - self.clock.monotonic_seconds()
+        until = self.clock.monotonic_seconds() + min(self.keep_after_seconds, until_next)
+        return all(
+            not delivery.queue.behind
+            and delivery.queue.wait_until_safe(max(0.0, until - self.clock.monotonic_seconds()))
+            for delivery in self.deliveries
+        )
+
+    def _keep(self) -> None:
+        """Bring to disk what is in memory alone."""
+        for delivery in self.deliveries:
+            dropped = delivery.queue.keep()
+            if dropped:
+                self.tally.count(families.LINES_DROPPED, self.metric, "spool_full", by=dropped)
+
+    def _acknowledge_what_is_safe(self) -> None:
+        """Tell the source how far everything is delivered or on disk, and remember it."""
+        cursor = self._unacknowledged
+        if cursor is None or not all(each.queue.wait_until_safe(0) for each in self.deliveries):
+            return
+        self.checkpoint(cursor)
+        self._unacknowledged = None
+        # What a lost connection was told nothing about comes again over the next one.
+        if self._open:
+            self._acknowledge(cursor)
 
     def _acknowledge(self, cursor: Cursor) -> None:
         try:

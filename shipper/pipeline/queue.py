@@ -1,36 +1,40 @@
-"""What waits for one sink, in memory: bounded in bytes, oldest first."""
+"""What waits for one sink, oldest first: on disk what waits longer, in memory what was read just now."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import Condition
 
 from shipper.core.clock import Clock
 from shipper.core.record import Stream
+from shipper.pipeline.spool import Parcel, Shelf
 
 RECORD_OVERHEAD_BYTES = 24
 """What a record costs beside its line: time, lengths and tags in the push."""
 
+PARCELS_A_COMMIT = 500
+"""How many are brought to disk at once; a disk that is full is noticed without packing everything."""
+
+DISK_PAUSE_SECONDS = 1.0
+"""How long to wait before a disk that cannot be read is tried again."""
+
+NS_PER_SECOND = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A stream that waits, and since when.
+class Flight:
+    """What was taken to be delivered: parcels of one stream, joined.
 
     Attributes:
-        number: Counts what was put into the queue, from 1.
-        stream: Never larger than one push may be.
-        weight_bytes: What it counts against the bound.
-        since_seconds: When it was put, on the monotonic clock.
-        alone: True for a part of what was too large; it is not joined with others again.
+        parcels: What it is made of, oldest first; all on disk, or all in memory.
+        stream: Their records.
     """
 
-    number: int
+    parcels: Sequence[Parcel]
     stream: Stream
-    weight_bytes: int
-    since_seconds: float
-    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,77 +43,105 @@ class Depth:
 
     Attributes:
         lines: Lines not yet settled, the ones being pushed included.
-        weight_bytes: Their size.
+        weight_bytes: Their size: as it is on disk for what is there, before compression for what is not.
         oldest_seconds: How long the oldest has waited; 0 when nothing waits.
+        memory_lines: How many of the lines are in memory alone.
     """
 
     lines: int
     weight_bytes: int
     oldest_seconds: float
+    memory_lines: int
 
 
 class DeliveryQueue:
-    """Streams on their way to one sink. One thread puts, another takes."""
+    """Streams on their way to one sink. One thread puts and keeps, another takes and settles.
 
-    def __init__(self, *, max_bytes: int, batch_bytes: int, clock: Clock) -> None:
+    What is put is in memory alone until it is settled or `keep` brings it to disk. What is in memory is always younger
+    than what is on disk, so that the oldest are taken first.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        batch_bytes: int,
+        clock: Clock,
+        shelf: Shelf | None = None,
+        drops_oldest: bool = True,
+    ) -> None:
+        """Begin with what a former run left on the shelf.
+
+        Args:
+            max_bytes: The most that may be in memory.
+            batch_bytes: The most that one push may weigh.
+            clock: Time.
+            shelf: Where on disk things are kept; `None`: in memory alone.
+            drops_oldest: Whether the oldest make room when there is none; else nothing is put while it is `full`.
+        """
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._clock = clock
+        self._shelf = shelf
+        self._drops_oldest = drops_oldest
         self._changed = Condition()
-        self._waiting: deque[Waiting] = deque()
-        self._in_flight: Waiting | None = None
-        self._lines = 0
-        self._weight_bytes = 0
-        self._last_number = 0
+        self._memory: deque[Parcel] = deque()
+        self._flight: Flight | None = None
         self._closed = False
         self._given_up = False
 
-    def put(self, stream: Stream) -> int:
-        """Add a stream and return how many older lines had to be dropped to make room for it."""
+    def put(self, stream: Stream) -> None:
+        """Add a stream, in memory."""
+        put_ns = self._clock.now_ns()
         with self._changed:
             for part in _parts(stream, self._batch_bytes):
-                self._last_number += 1
-                weight_bytes = weigh(part)
-                now = self._clock.monotonic_seconds()
-                self._waiting.append(Waiting(self._last_number, part, weight_bytes, now))
-                self._lines += len(part)
-                self._weight_bytes += weight_bytes
-            dropped = self._make_room()
-            self._changed.notify_all()
-        return dropped
-
-    def take(self) -> Waiting | None:
-        """Wait for the oldest, with younger ones of the same labels joined to it; `None` once closed and empty."""
-        with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            if not self._waiting:
-                return None
-            self._in_flight = self._join_equals(self._waiting.popleft())
-            return self._in_flight
-
-    def settle(self) -> None:
-        """Forget what was taken: it was delivered, rejected or given up."""
-        with self._changed:
-            if self._in_flight is not None:
-                self._forget(self._in_flight)
-                self._in_flight = None
+                self._memory.append(Parcel(part, weigh(part), put_ns))
             self._changed.notify_all()
 
-    def split(self) -> None:
-        """Put what was taken back as two halves: it was too large for the sink."""
+    def keep(self) -> int:
+        """Bring to disk what is in memory alone, and return how many lines had to be dropped to stay within bounds.
+
+        Where the disk does not take it, it stays in memory, up to `max_bytes`.
+        """
         with self._changed:
-            whole, self._in_flight = self._in_flight, None
-            if whole is None:
-                return
-            middle = len(whole.stream) // 2
-            for start, stop in ((middle, len(whole.stream)), (0, middle)):
-                half = whole.stream.part(start, stop)
-                self._weight_bytes += weigh(half)
-                self._waiting.appendleft(
-                    Waiting(whole.number, half, weigh(half), whole.since_seconds, alone=True)
-                )
-            self._weight_bytes -= whole.weight_bytes
+            on_disk = self._shelf is not None and self._keep_on(self._shelf)
+            if not self._drops_oldest:
+                return 0
+            if self._shelf is None or not on_disk:
+                return self._make_room_in_memory()
+            spared = self._flight.parcels if self._flight is not None else ()
+            return self._shelf.make_room(spared=spared)
+
+    def wait_until_safe(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is in memory alone; False when the time was too short, or nobody delivers."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_safe() or self._given_up, timeout_seconds)
+            return self._is_safe()
+
+    def wait_until_empty(self, timeout_seconds: float) -> bool:
+        """Wait until everything is settled; False when the time was too short, or nobody delivers."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines() == 0 or self._given_up, timeout_seconds)
+            return self._lines() == 0
+
+    def take(self) -> Flight | None:
+        """Wait for the oldest, with others of the same stream joined to it; `None` once closed and empty."""
+        with self._changed:
+            while (flight := self._next()) is None:
+                if self._closed and not self._lines():
+                    return None
+                on_disk = self._shelf is not None and self._shelf.lines > 0
+                self._changed.wait(DISK_PAUSE_SECONDS if on_disk else None)
+            self._flight = flight
+            return flight
+
+    def settle(self, left: Stream | None = None) -> None:
+        """Forget what was taken, because it was delivered or rejected; what is `left` of it stays in its place."""
+        with self._changed:
+            flight, self._flight = self._flight, None
+            if flight is not None:
+                self._settle(flight, left)
+            self._changed.notify_all()
 
     def give_up(self) -> None:
         """Let nobody wait for what will never be settled."""
@@ -117,65 +149,110 @@ class DeliveryQueue:
             self._given_up = True
             self._changed.notify_all()
 
+    def abandon(self) -> None:
+        """Forget what is in memory alone: the end came, and nobody took it."""
+        with self._changed:
+            self._memory.clear()
+            if self._flight is not None and not self._flight.parcels[0].number:
+                self._flight = None
+
     def close(self) -> None:
         """Let `take` return `None` once everything was taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def wait_until_empty(self, timeout_seconds: float) -> bool:
-        """Wait until everything put so far is settled; False when the time was too short, or nobody delivers."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._lines == 0 or self._given_up, timeout_seconds)
-            return self._lines == 0
+    @property
+    def behind(self) -> bool:
+        """Whether older lines wait on disk, so that what is put now has to wait for them."""
+        return self._shelf is not None and self._shelf.lines > 0
 
     @property
-    def last_number(self) -> int:
-        """The number of the youngest stream put so far."""
-        return self._last_number
-
-    @property
-    def settled_number(self) -> int:
-        """Everything up to this number is delivered, rejected or dropped."""
+    def full(self) -> bool:
+        """Whether there is no room for what is put next, neither on disk nor, while that cannot be used, in memory."""
         with self._changed:
-            if self._in_flight is not None:
-                return self._in_flight.number - 1
-            return self._waiting[0].number - 1 if self._waiting else self._last_number
+            on_disk = self._shelf is not None and self._shelf.full
+            return on_disk or sum(each.weight_bytes for each in self._memory) >= self._max_bytes
 
     def depth(self) -> Depth:
         """Return how much waits right now."""
         with self._changed:
-            oldest = self._in_flight or (self._waiting[0] if self._waiting else None)
-            since = self._clock.monotonic_seconds() - oldest.since_seconds if oldest else 0.0
-            return Depth(self._lines, self._weight_bytes, since)
+            in_memory = self._only_in_memory()
+            weight_bytes = sum(parcel.weight_bytes for parcel in in_memory)
+            oldest_ns = in_memory[0].put_ns if in_memory else None
+            if self._shelf is not None and self._shelf.lines:
+                weight_bytes += self._shelf.weight_bytes
+                oldest_ns = self._shelf.oldest_put_ns() or oldest_ns
+            waited_ns = 0 if oldest_ns is None else max(0, self._clock.now_ns() - oldest_ns)
+            memory_lines = sum(len(parcel.stream) for parcel in in_memory)
+            return Depth(self._lines(), weight_bytes, waited_ns / NS_PER_SECOND, memory_lines)
 
-    def _make_room(self) -> int:
+    def _next(self) -> Flight | None:
+        if self._shelf is not None and self._shelf.lines:
+            parcels = self._shelf.oldest(max_weight_bytes=self._batch_bytes)
+            if parcels:
+                return Flight(parcels, join([parcel.stream for parcel in parcels]))
+        if not self._memory:
+            return None
+        parcels = self._take_equals()
+        return Flight(parcels, join([parcel.stream for parcel in parcels]))
+
+    def _take_equals(self) -> Sequence[Parcel]:
+        """Take the oldest in memory and those behind it of the same stream, as many as fit into one push."""
+        taken = [self._memory.popleft()]
+        weight_bytes = taken[0].weight_bytes
+        while self._memory:
+            younger = self._memory[0]
+            weight_bytes += younger.weight_bytes
+            if weight_bytes > self._batch_bytes or younger.stream.labels != taken[0].stream.labels:
+                break
+            taken.append(self._memory.popleft())
+        return taken
+
+    def _settle(self, flight: Flight, left: Stream | None) -> None:
+        first = flight.parcels[0]
+        remains = None if left is None else Parcel(left, weigh(left), first.put_ns)
+        if first.number and self._shelf is not None:
+            self._shelf.forget(flight.parcels, left=remains)
+        elif remains is not None:
+            self._memory.appendleft(remains)
+
+    def _keep_on(self, shelf: Shelf) -> bool:
+        flight = self._flight
+        if flight is not None and not flight.parcels[0].number:
+            kept = shelf.keep(flight.parcels)
+            if kept is None:
+                return False
+            self._flight = Flight(kept, flight.stream)
+        while self._memory:
+            some = list(islice(self._memory, PARCELS_A_COMMIT))
+            if shelf.keep(some) is None:
+                return False
+            for _ in some:
+                self._memory.popleft()
+        self._changed.notify_all()
+        return True
+
+    def _only_in_memory(self) -> list[Parcel]:
+        flight = self._flight
+        flying = flight.parcels if flight is not None and not flight.parcels[0].number else ()
+        return [*flying, *self._memory]
+
+    def _is_safe(self) -> bool:
+        return not self._only_in_memory()
+
+    def _lines(self) -> int:
+        on_disk = self._shelf.lines if self._shelf is not None else 0
+        return on_disk + sum(len(parcel.stream) for parcel in self._only_in_memory())
+
+    def _make_room_in_memory(self) -> int:
         dropped = 0
-        while self._weight_bytes > self._max_bytes and len(self._waiting) > 1:
-            oldest = self._waiting.popleft()
-            self._forget(oldest)
+        weight_bytes = sum(parcel.weight_bytes for parcel in self._memory)
+        while weight_bytes > self._max_bytes and len(self._memory) > 1:
+            oldest = self._memory.popleft()
+            weight_bytes -= oldest.weight_bytes
             dropped += len(oldest.stream)
         return dropped
-
-    def _join_equals(self, first: Waiting) -> Waiting:
-        joined = [first]
-        weight_bytes = first.weight_bytes
-        while self._waiting:
-            younger = self._waiting[0]
-            weight_bytes += younger.weight_bytes
-            fits = weight_bytes <= self._batch_bytes
-            if first.alone or younger.alone or not fits or not _alike(first.stream, younger.stream):
-                break
-            joined.append(self._waiting.popleft())
-        if len(joined) == 1:
-            return first
-        weight_bytes = sum(each.weight_bytes for each in joined)
-        stream = _join([each.stream for each in joined])
-        return Waiting(first.number, stream, weight_bytes, first.since_seconds)
-
-    def _forget(self, waiting: Waiting) -> None:
-        self._lines -= len(waiting.stream)
-        self._weight_bytes -= waiting.weight_bytes
 
 
 def weigh(stream: Stream) -> int:
@@ -189,6 +266,29 @@ def weigh(stream: Stream) -> int:
     )
 
 
+def join(streams: Sequence[Stream]) -> Stream:
+    """Return the records of streams with the same labels as one stream."""
+    first = streams[0]
+    if len(streams) == 1:
+        return first
+    return Stream(
+        first.labels,
+        [time_ns for each in streams for time_ns in each.times_ns],
+        [line for each in streams for line in each.lines],
+        _joined_metadata(streams),
+    )
+
+
+def _joined_metadata(streams: Sequence[Stream]) -> list[dict[str, str]] | None:
+    if all(each.metadata is None for each in streams):
+        return None
+    return [
+        dict(pairs)
+        for each in streams
+        for pairs in (each.metadata if each.metadata is not None else [{}] * len(each))
+    ]
+
+
 def _parts(stream: Stream, batch_bytes: int) -> Sequence[Stream]:
     """Return the stream in parts of at most `batch_bytes`; a single record may be larger."""
     if weigh(stream) <= batch_bytes or len(stream) <= 1:
@@ -198,19 +298,3 @@ def _parts(stream: Stream, batch_bytes: int) -> Sequence[Stream]:
         *_parts(stream.part(0, middle), batch_bytes),
         *_parts(stream.part(middle, len(stream)), batch_bytes),
     ]
-
-
-def _alike(one: Stream, other: Stream) -> bool:
-    return one.labels == other.labels and (one.metadata is None) == (other.metadata is None)
-
-
-def _join(streams: Sequence[Stream]) -> Stream:
-    first = streams[0]
-    return Stream(
-        first.labels,
-        [time_ns for each in streams for time_ns in each.times_ns],
-        [line for each in streams for line in each.lines],
-        None
-        if first.metadata is None
-        else [metadata for each in streams for metadata in each.metadata or ()],
-    )

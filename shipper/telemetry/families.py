@@ -81,8 +81,23 @@ PUSH_SECONDS = _histogram(
     "shipper_push_duration_seconds", "How long one push to a sink took.", "sink"
 )
 PUSH_RETRIES = _counter("shipper_push_retries_total", "Pushes tried again.", "sink", "reason")
+DEAD_LETTERS = _counter(
+    "shipper_dead_letters_total", "Rejected lines kept in the dead-letter file.", "sink"
+)
+DEAD_LETTERS_LOST = _counter(
+    "shipper_dead_letters_lost_total", "Rejected lines that could not be kept, and why.", "reason"
+)
 SPOOL_LINES = _gauge("shipper_spool_lines", "Lines waiting for a sink.", "sink")
 SPOOL_BYTES = _gauge("shipper_spool_bytes", "Bytes of lines waiting for a sink.", "sink")
+MEMORY_LINES = _gauge(
+    "shipper_memory_lines", "Those of the waiting lines that are not on disk.", "sink"
+)
+LINES_RECOVERED = _counter(
+    "shipper_lines_recovered_total", "Lines of an earlier run that were found on disk.", "sink"
+)
+SPOOL_DAMAGED = _counter(
+    "shipper_spool_damaged_total", "Parts of the spool that were unreadable and set aside."
+)
 OLDEST_UNSENT = _gauge(
     "shipper_oldest_unsent_seconds", "Age of the oldest line that waits for a sink.", "sink"
 )
@@ -115,8 +130,13 @@ FAMILIES = (
     LABEL_OVERFLOWS,
     PUSH_SECONDS,
     PUSH_RETRIES,
+    DEAD_LETTERS,
+    DEAD_LETTERS_LOST,
     SPOOL_LINES,
     SPOOL_BYTES,
+    MEMORY_LINES,
+    LINES_RECOVERED,
+    SPOOL_DAMAGED,
     OLDEST_UNSENT,
     CURSOR_LAG,
     LAST_SUCCESS,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from threading import Event, Thread
 from typing import Any
@@ -12,39 +13,49 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.core.errors import BatchRefused, BatchTooLarge, SinkUnavailable
+from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkUnavailable
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
-from shipper.pipeline.backoff import Backoff
+from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import BOUNDED_TRIES, Delivery
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.refusals import Refusals
+from shipper.pipeline.spool import Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
-from tests.support.clock import FakeClock, FakeRandom, RecordingEvent
+from tests.support.clock import FakeClock, FakeRandom, RecordingEvent, TickingClock
 from tests.support.sink import FakeSink, Outcome
 from tests.support.tally import counted, observed
 
 PATIENCE_SECONDS = 10.0
 AT_ONCE = Backoff(0, 0)
 DOWN = SinkUnavailable("connection refused", reason="connection")
-LIMITED = SinkUnavailable("too many streams", reason="stream_limited", bounded=True)
-TOO_LARGE = BatchTooLarge("the batch is too large", reason="too_large")
+LIMITED = SinkUnavailable("too many streams", reason="stream_limited", blame=Blame.LIMIT)
+FAST = SinkUnavailable("too fast", reason="per_stream_rate_limited", blame=Blame.STREAM)
+ODD = SinkUnavailable("internal error", reason="server_error", blame=Blame.UNKNOWN)
+TOO_LARGE = BatchToSplit("the batch is too large", reason="too_large")
 REFUSED = BatchRefused("no such tenant", reason="no_tenant")
 LOG = logging.getLogger("test.delivery")
 
 
 def delivery_to(sink: FakeSink, *, max_bytes: int = 10**6, **more: Any) -> Delivery:
-    clock = more.pop("clock", FakeClock())
+    clock, tally = more.pop("clock", FakeClock()), Tally()
+    backoff, random = more.pop("backoff", AT_ONCE), more.pop("random", Random(1))
+    refusals = Refusals(metric="m", sink="fake", tally=tally, log=LOG, clock=clock)
     return Delivery(
         metric="m",
         sink=sink,
-        queue=DeliveryQueue(max_bytes=max_bytes, batch_bytes=10**5, clock=clock),
-        tally=Tally(),
+        queue=DeliveryQueue(
+            max_bytes=max_bytes, batch_bytes=10**5, clock=clock, shelf=more.pop("shelf", None)
+        ),
+        pace=OwnPace(backoff=backoff, clock=clock, random=random),
+        refusals=refusals,
+        tally=tally,
         log=LOG,
         clock=clock,
         settled=more.pop("settled", lambda: None),
-        random=more.pop("random", Random(1)),
-        backoff=more.pop("backoff", AT_ONCE),
+        random=random,
+        backoff=backoff,
         **more,
     )
 
@@ -62,7 +73,7 @@ def delivered(delivery: Delivery, *streams: Stream) -> int:
     for stream in streams:
         delivery.queue.put(stream)
     delivery.start()
-    return delivery.finish(PATIENCE_SECONDS)
+    return delivery.finish(PATIENCE_SECONDS).lines
 
 
 def count_of(delivery: Delivery, family: families.Family, *values: str) -> float:
@@ -198,7 +209,7 @@ def test_refused_records_are_counted_by_reason_and_the_others_are_delivered(
     assert count_of(delivery, families.LINES_REJECTED, "fake", "too_old") == 1
     assert count_of(delivery, families.LINES_REJECTED, "fake", "bad") == 1
     assert count_of(delivery, families.LINES_DELIVERED) == 2
-    assert caplog.messages == ["fake refused 2 of 4 lines for good: too_old: entry too far behind."]
+    assert caplog.messages == ["fake refused 2 of 4 lines for good: too_old: entry too far behind"]
 
 
 def test_cut_lines_are_counted() -> None:
@@ -208,14 +219,22 @@ def test_cut_lines_are_counted() -> None:
     assert count_of(delivery, families.LINES_CUT, "fake") == 2
 
 
+@pytest.mark.parametrize("blamed", [DOWN, FAST, LIMITED, ODD], ids=lambda error: error.reason)
 @pytest.mark.parametrize(
     ("fraction", "waits_seconds"), [(1.0, [0.5, 1.0, 2.0]), (0.5, [0.25, 0.5, 1.0])]
 )
-def test_waits_grow_with_jitter(fraction: float, waits_seconds: list[float]) -> None:
-    stop = RecordingEvent()
+def test_waits_grow_with_jitter(
+    fraction: float, waits_seconds: list[float], blamed: SinkUnavailable
+) -> None:
+    clock = FakeClock()
+    stop = RecordingEvent(clock)
     delivered(
         delivery_to(
-            FakeSink([DOWN] * 3), backoff=Backoff(), random=FakeRandom(fraction), _stop=stop
+            FakeSink([blamed] * 3),
+            clock=clock,
+            backoff=Backoff(),
+            random=FakeRandom(fraction),
+            _stop=stop,
         ),
         stream_of(1),
     )
@@ -223,11 +242,19 @@ def test_waits_grow_with_jitter(fraction: float, waits_seconds: list[float]) -> 
     assert stop.waits_seconds == waits_seconds
 
 
-def test_the_wait_is_never_shorter_than_the_sink_asked_for() -> None:
-    stop = RecordingEvent()
-    asked = SinkUnavailable("slow down", reason="rate_limited", retry_after_seconds=7)
+@pytest.mark.parametrize("blame", list(Blame))
+def test_the_wait_is_never_shorter_than_the_sink_asked_for(blame: Blame) -> None:
+    clock = FakeClock()
+    stop = RecordingEvent(clock)
+    asked = SinkUnavailable("slow", reason="rate", retry_after_seconds=7, blame=blame)
     delivered(
-        delivery_to(FakeSink([asked]), backoff=Backoff(), random=FakeRandom(0.5), _stop=stop),
+        delivery_to(
+            FakeSink([asked]),
+            clock=clock,
+            backoff=Backoff(),
+            random=FakeRandom(0.5),
+            _stop=stop,
+        ),
         stream_of(1),
     )
 
@@ -288,7 +315,7 @@ def test_finishing_gives_up_what_the_sink_does_not_take() -> None:
     delivery.start()
     assert sink.tried.wait(PATIENCE_SECONDS)
 
-    assert delivery.finish(0) == 3
+    assert delivery.finish(0).lines == 3
     assert count_of(delivery, families.LINES_DROPPED, "shutdown") == 3
 
 
@@ -311,7 +338,7 @@ def test_finishing_before_it_began_drops_what_waits() -> None:
     delivery = delivery_to(FakeSink())
     delivery.queue.put(stream_of(2))
 
-    assert delivery.finish(0) == 2
+    assert delivery.finish(0).lines == 2
 
 
 def test_a_stop_in_the_middle_of_a_wait_ends_it() -> None:
@@ -324,6 +351,102 @@ def test_a_stop_in_the_middle_of_a_wait_ends_it() -> None:
 
     assert not _joined(delivery).is_alive()
     assert len(sink.written) == 1
+
+
+def test_a_stream_that_was_given_up_is_tried_once_until_it_is_taken_again() -> None:
+    sink = FakeSink([LIMITED] * (BOUNDED_TRIES + 1) + [None] + [LIMITED] * 3)
+    delivery = delivery_to(sink)
+    for first in range(4):
+        delivered_in_turn(delivery, stream_of(1, first=first))
+    delivery.finish(PATIENCE_SECONDS)
+
+    pushes = [sink.written.count(lines_of(1, first)) for first in range(4)]
+    assert pushes == [BOUNDED_TRIES, 1, 1, 4]
+
+
+def test_a_record_that_breaks_the_sink_is_found_and_the_others_arrive() -> None:
+    sink = PoisonedSink({b"line 005"})
+    delivery = delivery_to(sink, clock=TickingClock())
+    delivered(delivery, stream_of(9))
+
+    assert sorted(sink.taken) == [line for line in lines_of(9) if line != b"line 005"]
+    assert count_of(delivery, families.LINES_REJECTED, "fake", "server_error") == 1
+
+
+def test_several_records_that_break_the_sink_are_found() -> None:
+    poison = {b"line 000", b"line 003", b"line 008"}
+    sink = PoisonedSink(poison)
+    delivery = delivery_to(sink, clock=TickingClock())
+    delivered(delivery, stream_of(9))
+
+    assert sorted(sink.taken) == [line for line in lines_of(9) if line not in poison]
+    assert count_of(delivery, families.LINES_REJECTED, "fake", "server_error") == 3
+
+
+def test_a_sink_that_breaks_on_everything_is_an_outage_and_nothing_is_rejected() -> None:
+    sink = FakeSink([ODD] * 100)
+    delivery = delivery_to(sink, clock=TickingClock())
+    delivered(delivery, stream_of(5))
+
+    assert count_of(delivery, families.LINES_REJECTED) == 0
+    assert sorted(sink.taken) == lines_of(5)
+
+
+def test_a_lonely_record_that_breaks_the_sink_is_found_once_others_come() -> None:
+    sink = PoisonedSink({b"line 000"}, then_put=stream_of(3, first=1))
+    delivery = delivery_to(sink, clock=TickingClock())
+    sink.queue = delivery.queue
+    delivered(delivery, stream_of(1))
+
+    assert sink.taken == lines_of(3, 1)
+    assert count_of(delivery, families.LINES_REJECTED, "fake", "server_error") == 1
+
+
+def test_a_stop_leaves_what_is_not_settled_of_a_split_batch_on_disk(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "m.db", clock=FakeClock(), log=LOG, damaged=lambda _lines: None)
+    shelf = spool.shelf("fake", max_bytes=10**6)
+    second_half = Event()
+    sink = FakeSink([TOO_LARGE, None], always=DOWN)
+    delivery = delivery_to(
+        sink,
+        backoff=Backoff(1000, 1000),
+        settled=second_half.set,
+        random=FakeRandom(1),
+        shelf=shelf,
+    )
+    delivery.queue.put(stream_of(4))
+    delivery.start()
+    assert second_half.wait(PATIENCE_SECONDS)
+    left = delivery.finish(0)
+
+    assert (left.lines, left.memory_lines) == (2, 0)
+    (parcel,) = shelf.oldest(max_weight_bytes=10**6)
+    assert parcel.stream.lines == lines_of(2, 2)
+
+
+class PoisonedSink(FakeSink):
+    """Breaks, without saying why, on every batch that holds one of some lines."""
+
+    def __init__(self, poison: set[bytes], then_put: Stream | None = None) -> None:
+        super().__init__()
+        self.poison = poison
+        self.then_put = then_put
+        self.queue: DeliveryQueue | None = None
+
+    def _outcome(self, stream: Stream) -> Sequence[Rejection]:
+        if self.poison & set(stream.lines):
+            if len(self.written) == 2 * BOUNDED_TRIES and self.queue and self.then_put:
+                self.queue.put(self.then_put)
+            raise ODD
+        return super()._outcome(stream)
+
+
+def delivered_in_turn(delivery: Delivery, stream: Stream) -> None:
+    """Put a stream and wait until it is settled."""
+    delivery.queue.put(stream)
+    if delivery._thread is None:
+        delivery.start()
+    assert delivery.queue.wait_until_empty(PATIENCE_SECONDS)
 
 
 def _joined(delivery: Delivery) -> Thread:
@@ -341,6 +464,8 @@ FAULTS: dict[str, Callable[[], Outcome]] = {
     "taken": lambda: None,
     "down": lambda: DOWN,
     "limited": lambda: LIMITED,
+    "too fast": lambda: FAST,
+    "odd": lambda: ODD,
     "too large": lambda: TOO_LARGE,
     "refused": lambda: REFUSED,
     "first refused": lambda: refusing(0),
@@ -358,13 +483,14 @@ def test_the_books_balance_whatever_the_sink_does(
     sizes: list[tuple[int, str]], faults: list[str], max_bytes: int
 ) -> None:
     sink = FakeSink([FAULTS[fault]() for fault in faults])
-    delivery = delivery_to(sink, max_bytes=max_bytes)
+    delivery = delivery_to(sink, max_bytes=max_bytes, clock=TickingClock())
     delivery.start()
     received = dropped = 0
     for size, job in sizes:
-        dropped += delivery.queue.put(stream_of(size, job=job, first=received))
+        delivery.queue.put(stream_of(size, job=job, first=received))
+        dropped += delivery.queue.keep()
         received += size
-    waiting = delivery.finish(PATIENCE_SECONDS)
+    waiting = delivery.finish(PATIENCE_SECONDS).lines
 
     taken = count_of(delivery, families.LINES_DELIVERED)
     rejected = count_of(delivery, families.LINES_REJECTED)

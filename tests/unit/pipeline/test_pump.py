@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from random import Random
 from threading import Event
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 
 from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
-from shipper.core.record import Batch, Row
-from shipper.pipeline.backoff import Backoff
+from shipper.core.record import Batch, Cursor, Row
+from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.pump import KILLED_FIRST_SECONDS, Pump
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.schedule import Schedule, Tick
+from shipper.pipeline.spool import Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock, FakeRandom, StopAt
@@ -39,6 +42,10 @@ class Rig:
         until_seconds: float = 0,
         shipped: bool = True,
         max_bytes: int = 10**6,
+        folder: Path | None = None,
+        spool_max_bytes: int = 10**6,
+        waits_when_full: bool = False,
+        cursor: Cursor | None = None,
         **source: Any,
     ) -> None:
         self.clock = FakeClock(START_SECONDS)
@@ -47,10 +54,23 @@ class Rig:
         self.tally = Tally()
         self.seen: list[list[Row]] = []
         self.reports = 0
+        self.checkpoints: list[Cursor] = []
+        shelf = None
+        if folder is not None:
+            spool = Spool(folder / "m.db", clock=self.clock, log=LOG, damaged=lambda _lines: None)
+            shelf = spool.shelf("fake", max_bytes=spool_max_bytes)
         self.delivery = Delivery(
             metric="m",
             sink=FakeSink(),
-            queue=DeliveryQueue(max_bytes=max_bytes, batch_bytes=10**5, clock=self.clock),
+            queue=DeliveryQueue(
+                max_bytes=max_bytes,
+                batch_bytes=10**5,
+                clock=self.clock,
+                shelf=shelf,
+                drops_oldest=not waits_when_full,
+            ),
+            pace=OwnPace(backoff=Backoff(), clock=self.clock, random=Random(1)),
+            refusals=Refusals(metric="m", sink="fake", tally=self.tally, log=LOG, clock=self.clock),
             tally=self.tally,
             log=LOG,
             clock=self.clock,
@@ -72,6 +92,10 @@ class Rig:
             clock=self.clock,
             random=FakeRandom(1.0),
             stop=StopAt(self.clock, START_SECONDS + until_seconds),
+            waits_when_full=waits_when_full,
+            cursor=cursor,
+            checkpoint=self.checkpoints.append,
+            keep_after_seconds=0,
             backoff=Backoff(4, 60),
         )
 
@@ -93,7 +117,7 @@ class Rig:
         self.reports += 1
 
 
-def batch(*values: int, cursor: str | None = None) -> Batch:
+def batch(*values: int, cursor: Cursor | None = None) -> Batch:
     return Batch([{"n": value} for value in values], 1, cursor)
 
 
@@ -125,11 +149,16 @@ def test_a_metric_that_is_not_shipped_is_polled_all_the_same() -> None:
     assert rig.seen == [[{"n": 1}]]
 
 
-def test_a_poll_that_brings_nothing_for_a_sink_is_reported_at_once() -> None:
+def test_a_poll_is_reported_unless_a_sink_reports_what_it_took() -> None:
     rig = Rig(batch(), batch(1))
-    rig.turns(2)
+    rig.turns(1)
+    after_nothing = rig.reports
+    rig.pump.keep_after_seconds = 10
+    rig.delivery.start()
+    rig.turns(1)
 
-    assert rig.reports == 1
+    assert (after_nothing, rig.reports) == (1, 1)
+    rig.delivery.finish(10)
 
 
 def test_the_source_is_opened_once() -> None:
@@ -259,41 +288,90 @@ def test_lines_that_had_no_room_are_counted_as_dropped() -> None:
 
 
 def test_a_cursor_is_acknowledged_only_when_its_lines_are_settled() -> None:
-    rig = Rig(batch(1, cursor="one"), batch(cursor=None))
+    rig = Rig(batch(1, cursor=("one",)), batch(cursor=None))
     rig.turns(2)
     before = list(rig.source.acknowledged)
     rig.settle()
     rig.turns(1)
 
     assert before == []
-    assert rig.source.acknowledged == ["one"]
+    assert rig.source.acknowledged == [("one",)]
 
 
-def test_of_several_settled_cursors_only_the_last_is_acknowledged() -> None:
-    rig = Rig(batch(1, cursor="one"), batch(2, cursor="two"), batch(3, cursor="three"))
+def test_of_several_cursors_only_the_last_is_acknowledged() -> None:
+    rig = Rig(batch(1, cursor=("one",)), batch(2, cursor=("two",)))
     rig.turns(2)
     rig.settle()
     rig.turns(1)
 
-    assert rig.source.acknowledged == ["two"]
+    assert rig.source.acknowledged == [("two",)]
+
+
+def test_a_cursor_is_acknowledged_and_made_durable_once_its_lines_are_on_disk(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(batch(1, cursor=("one",)), folder=tmp_path)
+    rig.turns(1)
+
+    assert rig.waiting() == 1
+    assert rig.source.acknowledged == [("one",)]
+    assert rig.checkpoints == [("one",)]
+
+
+def test_no_line_is_in_memory_alone_when_the_source_is_read_again(tmp_path: Path) -> None:
+    rig = Rig(*(batch(value) for value in range(5)), folder=tmp_path)
+    in_memory: list[int] = []
+    rig.source.reading = lambda: in_memory.append(rig.delivery.queue.depth().memory_lines)
+    rig.turns(5)
+
+    assert in_memory == [0] * 5
+
+
+def test_the_source_goes_on_where_the_last_run_ended() -> None:
+    rig = Rig(cursor=(17, "b"))
+    rig.turns(1)
+
+    assert rig.source.opened_at == [(17, "b")]
+
+
+def test_after_a_lost_connection_the_source_goes_on_behind_what_it_gave() -> None:
+    rig = Rig(batch(1, cursor=("one",)), GONE, cursor=("zero",))
+    rig.turns(3)
+
+    assert rig.source.opened_at == [("zero",), ("one",)]
+
+
+def test_a_source_that_can_wait_is_not_read_while_there_is_no_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(batch(1), batch(2), folder=tmp_path, spool_max_bytes=1, waits_when_full=True)
+    rig.turns(3)
+    waited = (rig.waiting(), rig.pump.state.result)
+    rig.settle()
+    rig.turns(1)
+
+    assert waited == (1, "waiting")
+    assert rig.count(families.ROWS) == 2
+    assert rig.count(families.LINES_DROPPED) == 0
+    assert caplog.messages == ["The spool is full; the source is not read until there is room."]
 
 
 def test_a_cursor_without_rows_waits_for_the_lines_before_it() -> None:
-    rig = Rig(batch(1, cursor="one"), batch(cursor="two"))
+    rig = Rig(batch(1, cursor=("one",)), batch(cursor=("two",)))
     rig.turns(2)
     before = list(rig.source.acknowledged)
     rig.settle()
     rig.turns(1)
 
     assert before == []
-    assert rig.source.acknowledged == ["two"]
+    assert rig.source.acknowledged == [("two",)]
 
 
 def test_a_cursor_of_a_metric_that_is_not_shipped_is_acknowledged_at_once() -> None:
-    rig = Rig(batch(1, cursor="one"), shipped=False)
+    rig = Rig(batch(1, cursor=("one",)), shipped=False)
     rig.turns(1)
 
-    assert rig.source.acknowledged == ["one"]
+    assert rig.source.acknowledged == [("one",)]
 
 
 def test_a_batch_without_a_cursor_is_never_acknowledged() -> None:
@@ -306,21 +384,20 @@ def test_a_batch_without_a_cursor_is_never_acknowledged() -> None:
 
 
 def test_a_connection_lost_while_acknowledging_is_opened_again() -> None:
-    rig = Rig(batch(cursor="one"), batch(cursor="two"), acknowledge_errors=[GONE])
+    rig = Rig(batch(cursor=("one",)), batch(cursor=("two",)), acknowledge_errors=[GONE])
     rig.turns(2)
 
     assert (rig.source.opened, rig.source.closed) == (2, 1)
     assert rig.count(families.POLLS, "error") == 1
-    assert rig.source.acknowledged == ["two"]
+    assert rig.source.acknowledged == [("two",)]
 
 
-def test_the_loop_polls_at_every_tick_and_closes_the_source() -> None:
+def test_the_loop_polls_at_every_tick() -> None:
     rig = Rig(every_seconds=10, until_seconds=35)
     rig.pump.run()
 
     assert rig.count(families.POLLS, "ok") == 4
     assert rig.count(families.MISSED_POLLS) == 0
-    assert rig.source.closed == 1
 
 
 def test_ticks_missed_by_a_poll_that_overran_are_counted() -> None:
@@ -348,9 +425,9 @@ def test_back_offs_grow_while_the_far_end_stays_away() -> None:
     opened: list[float] = []
     source_open = rig.source.open
 
-    def opening() -> None:
+    def opening(cursor: Cursor | None = None) -> None:
         opened.append(rig.clock.seconds - START_SECONDS)
-        source_open()
+        source_open(cursor)
 
     rig.source.open = opening  # type: ignore[method-assign]  # to see when
     rig.pump.run()
@@ -375,7 +452,7 @@ def test_the_loop_beats_and_reports_while_it_waits_for_a_far_tick() -> None:
 
 
 def test_what_is_settled_while_it_waits_is_acknowledged_before_the_next_tick() -> None:
-    rig = Rig(batch(1, cursor="one"), every_seconds=3600, until_seconds=60)
+    rig = Rig(batch(1, cursor=("one",)), every_seconds=3600, until_seconds=60)
     report = rig.pump.report
 
     def settle_and_report() -> None:
@@ -386,7 +463,7 @@ def test_what_is_settled_while_it_waits_is_acknowledged_before_the_next_tick() -
     rig.pump.report = settle_and_report
     rig.pump.run()
 
-    assert rig.source.acknowledged == ["one"]
+    assert rig.source.acknowledged == [("one",)]
 
 
 def test_a_worker_that_was_started_again_waits_for_its_next_tick() -> None:
@@ -416,4 +493,15 @@ def test_a_loop_that_is_stopped_before_it_began_polls_nothing() -> None:
     rig.pump.run()
 
     assert rig.pulse.signs == []
+
+
+def test_what_was_delivered_after_the_last_poll_is_acknowledged_before_the_source_is_closed() -> (
+    None
+):
+    rig = Rig(batch(1, cursor=("one",)))
+    rig.turns(1)
+    rig.settle()
+    rig.pump.close()
+
+    assert rig.source.acknowledged == [("one",)]
     assert rig.source.closed == 1

@@ -1,7 +1,10 @@
-"""What waits for one sink."""
+"""What waits for one sink: in memory, on disk, and on its way from one to the other."""
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import pytest
@@ -9,17 +12,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.core.record import Stream
-from shipper.pipeline.queue import RECORD_OVERHEAD_BYTES, DeliveryQueue, Waiting, weigh
+from shipper.pipeline.queue import RECORD_OVERHEAD_BYTES, DeliveryQueue, Flight, weigh
+from shipper.pipeline.spool import Spool
 from tests.support.clock import FakeClock
 
 LINE = b"x" * (100 - RECORD_OVERHEAD_BYTES)
 """A line whose record weighs 100 bytes."""
 
+LOG = logging.getLogger("test.queue")
+PATIENCE_SECONDS = 10.0
+
 
 def queue_of(
-    *, max_bytes: int = 10_000, batch_bytes: int = 1_000, clock: FakeClock | None = None
+    *,
+    max_bytes: int = 10_000,
+    batch_bytes: int = 1_000,
+    clock: FakeClock | None = None,
+    spool: Spool | None = None,
+    spool_max_bytes: int = 10**6,
+    drops_oldest: bool = True,
 ) -> DeliveryQueue:
-    return DeliveryQueue(max_bytes=max_bytes, batch_bytes=batch_bytes, clock=clock or FakeClock())
+    return DeliveryQueue(
+        max_bytes=max_bytes,
+        batch_bytes=batch_bytes,
+        clock=clock or FakeClock(),
+        shelf=None if spool is None else spool.shelf("loki", max_bytes=spool_max_bytes),
+        drops_oldest=drops_oldest,
+    )
+
+
+def spool_in(folder: Path, clock: FakeClock | None = None) -> Spool:
+    return Spool(
+        folder / "spool" / "m.db", clock=clock or FakeClock(), log=LOG, damaged=lambda _lines: None
+    )
 
 
 def stream_of(count: int, *, job: str = "m", first: int = 0) -> Stream:
@@ -27,14 +52,24 @@ def stream_of(count: int, *, job: str = "m", first: int = 0) -> Stream:
     return Stream({"job": job}, range(first, first + count), lines)
 
 
-def taken(queue: DeliveryQueue) -> Waiting:
-    waiting = queue.take()
-    assert waiting is not None
-    return waiting
+def taken(queue: DeliveryQueue) -> Flight:
+    flight = queue.take()
+    assert flight is not None
+    return flight
 
 
-def numbers_of(waiting: Waiting) -> list[int]:
-    return [int(line[:3]) for line in waiting.stream.lines]
+def numbers_of(flight: Flight) -> list[int]:
+    return [int(line[:3]) for line in flight.stream.lines]
+
+
+def all_numbers(queue: DeliveryQueue) -> list[int]:
+    """Take and settle until nothing is left."""
+    queue.close()
+    numbers: list[int] = []
+    while (flight := queue.take()) is not None:
+        numbers += numbers_of(flight)
+        queue.settle()
+    return numbers
 
 
 def test_the_oldest_is_taken_first() -> None:
@@ -62,14 +97,12 @@ def test_streams_of_other_labels_between_keep_the_order() -> None:
     assert [taken(queue).stream.labels["job"] for _ in range(3)] == ["a", "b", "a"]
 
 
-def test_streams_with_and_without_metadata_are_not_joined() -> None:
+def test_streams_with_and_without_metadata_are_joined() -> None:
     queue = queue_of()
     queue.put(Stream({}, [1], [b"a"]))
     queue.put(Stream({}, [2], [b"b"], [{"k": "v"}]))
-    queue.put(Stream({}, [3], [b"c"], [{}]))
 
-    assert taken(queue).stream.metadata is None
-    assert taken(queue).stream == Stream({}, [2, 3], [b"b", b"c"], [{"k": "v"}, {}])
+    assert taken(queue).stream == Stream({}, [1, 2], [b"a", b"b"], [{}, {"k": "v"}])
 
 
 def test_a_stream_larger_than_one_push_is_taken_in_parts() -> None:
@@ -90,9 +123,22 @@ def test_a_single_record_larger_than_one_push_stays_whole() -> None:
     assert len(taken(queue).stream) == 1
 
 
-def test_the_oldest_is_dropped_when_the_bound_is_reached() -> None:
+def test_what_is_left_of_a_push_stays_in_front() -> None:
+    queue = queue_of()
+    queue.put(stream_of(3, job="a"))
+    queue.put(stream_of(1, job="b"))
+    flight = taken(queue)
+    queue.settle(flight.stream.part(1, 3))
+
+    assert numbers_of(taken(queue)) == [1, 2]
+
+
+def test_without_a_disk_the_oldest_is_dropped_when_the_bound_is_reached() -> None:
     queue = queue_of(max_bytes=300)
-    dropped = [queue.put(stream_of(1, first=number)) for number in range(5)]
+    dropped = []
+    for number in range(5):
+        queue.put(stream_of(1, first=number))
+        dropped.append(queue.keep())
 
     assert dropped == [0, 0, 0, 1, 1]
     assert numbers_of(taken(queue)) == [2, 3, 4]
@@ -104,16 +150,18 @@ def test_what_is_being_pushed_is_not_dropped() -> None:
     pushing = taken(queue)
     for number in range(5):
         queue.put(stream_of(1, first=number))
+        queue.keep()
     queue.settle()
 
     assert pushing.stream.labels["job"] == "first"
-    assert numbers_of(taken(queue)) == [3, 4]
+    assert numbers_of(taken(queue)) == [2, 3, 4]
 
 
 def test_the_youngest_is_kept_even_when_it_alone_is_above_the_bound() -> None:
     queue = queue_of(max_bytes=10)
+    queue.put(stream_of(1))
 
-    assert queue.put(stream_of(1)) == 0
+    assert queue.keep() == 0
     assert queue.depth().lines == 1
 
 
@@ -127,6 +175,7 @@ def test_the_depth_counts_what_is_being_pushed() -> None:
     depth = queue.depth()
 
     assert (depth.lines, depth.weight_bytes, depth.oldest_seconds) == (3, 300, 7)
+    assert depth.memory_lines == 3
 
 
 def test_an_empty_queue_has_no_depth() -> None:
@@ -139,89 +188,26 @@ def test_an_empty_queue_has_no_depth() -> None:
     assert (depth.lines, depth.weight_bytes, depth.oldest_seconds) == (0, 0, 0)
 
 
-def test_what_was_joined_is_as_old_as_its_oldest() -> None:
-    clock = FakeClock()
-    queue = queue_of(clock=clock)
-    queue.put(stream_of(1))
-    clock.pass_seconds(5)
-    queue.put(stream_of(1))
-    taken(queue)
-
-    assert queue.depth().oldest_seconds == 5
-
-
-def test_what_is_being_pushed_is_not_settled() -> None:
-    queue = queue_of(batch_bytes=200)
-    queue.put(stream_of(1))
-    queue.put(stream_of(1))
-    queue.put(stream_of(1))
-    taken(queue)
-
-    assert (queue.settled_number, queue.last_number) == (0, 3)
-
-
-def test_settling_a_join_settles_all_that_was_joined() -> None:
-    queue = queue_of(batch_bytes=200)
-    for number in range(3):
-        queue.put(stream_of(1, first=number))
-    taken(queue)
-    queue.settle()
-
-    assert queue.settled_number == 2
-
-
-def test_what_was_dropped_is_settled() -> None:
-    queue = queue_of(max_bytes=100)
-    queue.put(stream_of(1))
-    queue.put(stream_of(1))
-
-    assert queue.settled_number == 1
-
-
-def test_when_nothing_waits_everything_is_settled() -> None:
-    queue = queue_of()
-
-    assert (queue.settled_number, queue.last_number) == (0, 0)
-
-
-def test_settling_nothing_changes_nothing() -> None:
-    queue = queue_of()
-    queue.put(stream_of(1))
-    queue.settle()
-
-    assert queue.depth().lines == 1
-
-
-def test_a_closed_queue_gives_what_it_has_and_then_nothing() -> None:
-    queue = queue_of()
-    queue.put(stream_of(1))
-    queue.close()
-
-    assert numbers_of(taken(queue)) == [0]
-    assert queue.take() is None
-
-
 def test_a_taker_waits_until_something_is_put() -> None:
     queue = queue_of()
-    got: list[Waiting | None] = []
-    taker = Thread(target=lambda: got.append(queue.take()))
+    seen: list[Flight] = []
+    taker = Thread(target=lambda: seen.append(taken(queue)))
     taker.start()
     queue.put(stream_of(1))
-    taker.join(5)
+    taker.join(PATIENCE_SECONDS)
 
-    assert len(got) == 1
-    assert got[0] is not None
+    assert [numbers_of(flight) for flight in seen] == [[0]]
 
 
 def test_closing_wakes_a_taker() -> None:
     queue = queue_of()
-    got: list[Waiting | None] = []
-    taker = Thread(target=lambda: got.append(queue.take()))
+    seen: list[Flight | None] = []
+    taker = Thread(target=lambda: seen.append(queue.take()))
     taker.start()
     queue.close()
-    taker.join(5)
+    taker.join(PATIENCE_SECONDS)
 
-    assert got == [None]
+    assert seen == [None]
 
 
 def test_it_is_empty_only_when_the_last_push_is_settled() -> None:
@@ -234,13 +220,137 @@ def test_it_is_empty_only_when_the_last_push_is_settled() -> None:
     assert queue.wait_until_empty(0)
 
 
+def test_it_is_safe_when_nothing_is_in_memory_alone(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path))
+    queue.put(stream_of(1))
+
+    assert not queue.wait_until_safe(0)
+    queue.keep()
+    assert queue.wait_until_safe(0)
+    assert not queue.wait_until_empty(0)
+
+
+def test_what_is_pushed_while_it_is_brought_to_disk_is_safe_and_settled_once(
+    tmp_path: Path,
+) -> None:
+    queue = queue_of(spool=spool_in(tmp_path))
+    queue.put(stream_of(2))
+    taken(queue)
+    queue.keep()
+    depth = queue.depth()
+    queue.settle()
+
+    assert (depth.lines, depth.memory_lines) == (2, 0)
+    assert queue.depth().lines == 0
+
+
+def test_what_is_on_disk_goes_before_what_is_in_memory(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path), batch_bytes=100)
+    queue.put(stream_of(1, first=1))
+    queue.keep()
+    queue.put(stream_of(1, first=2))
+
+    assert queue.behind
+    assert all_numbers(queue) == [1, 2]
+
+
+def test_what_is_on_disk_is_found_by_the_next_process(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path))
+    queue.put(stream_of(3))
+    queue.keep()
+    again = queue_of(spool=spool_in(tmp_path))
+
+    assert again.depth().lines == 3
+    assert all_numbers(again) == [0, 1, 2]
+
+
+def test_streams_of_one_poll_are_joined_with_those_of_other_polls_on_disk(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path))
+    for number in range(3):
+        queue.put(stream_of(1, job="a", first=number))
+        queue.put(stream_of(1, job="b", first=10 + number))
+        queue.keep()
+    first = taken(queue)
+    queue.settle()
+    second = taken(queue)
+
+    assert (numbers_of(first), numbers_of(second)) == ([0, 1, 2], [10, 11, 12])
+
+
+def test_what_is_left_of_a_push_stays_in_front_on_disk_too(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path), batch_bytes=300)
+    queue.put(stream_of(3))
+    queue.keep()
+    queue.put(stream_of(1, first=9))
+    queue.keep()
+    flight = taken(queue)
+    queue.settle(flight.stream.part(2, 3))
+
+    assert all_numbers(queue_of(spool=spool_in(tmp_path))) == [2, 9]
+
+
+def test_when_the_disk_is_full_up_to_its_bound_the_oldest_is_dropped(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path), spool_max_bytes=150, batch_bytes=100)
+    dropped = 0
+    for number in range(20):
+        queue.put(stream_of(1, first=number))
+        dropped += queue.keep()
+    left = all_numbers(queue)
+
+    assert dropped == 20 - len(left)
+    assert 0 < len(left) < 20
+    assert left == list(range(dropped, 20))
+
+
+def test_where_nothing_may_be_dropped_it_is_full_instead(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path), spool_max_bytes=150, drops_oldest=False)
+    put = 0
+    while not queue.full:
+        queue.put(stream_of(1, first=put))
+        put += 1
+        assert queue.keep() == 0
+
+    assert 1 < put < 20
+    assert all_numbers(queue) == list(range(put))
+    assert not queue.full
+
+
+def test_a_disk_that_cannot_be_used_leaves_everything_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where a folder should be")
+    queue = queue_of(spool=spool_in(tmp_path), max_bytes=200)
+    for number in range(3):
+        queue.put(stream_of(1, first=number))
+    dropped = queue.keep()
+
+    assert dropped == 1
+    assert queue.depth().memory_lines == 2
+    assert all_numbers(queue) == [1, 2]
+
+
+def test_a_disk_that_can_be_used_again_takes_what_waited_in_memory(tmp_path: Path) -> None:
+    clock = FakeClock()
+    blocked = tmp_path / "spool"
+    blocked.write_text("a file where a folder should be")
+    queue = queue_of(spool=spool_in(tmp_path, clock), clock=clock)
+    queue.put(stream_of(1))
+    queue.keep()
+    blocked.unlink()
+    clock.pass_seconds(60)
+    queue.put(stream_of(1, first=1))
+    queue.keep()
+
+    assert queue.depth().memory_lines == 0
+    assert all_numbers(queue_of(spool=spool_in(tmp_path))) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("stream", "weight_bytes"),
     [
-        (Stream({}, [], []), 0),
-        (Stream({"job": "long label"}, [1], [b"abc"]), RECORD_OVERHEAD_BYTES + 3),
-        (Stream({}, [1], [b"abc"], [{"k": "ü"}]), RECORD_OVERHEAD_BYTES + 3 + 1 + 2),
-        (Stream({}, [1], [b"abc"], [{"k": "\ud800"}]), RECORD_OVERHEAD_BYTES + 3 + 1 + 1),
+        pytest.param(Stream({}, [], []), 0, id="empty"),
+        pytest.param(Stream({}, [1, 2], [b"ab", b"c"]), 3 + 2 * RECORD_OVERHEAD_BYTES, id="lines"),
+        pytest.param(
+            Stream({}, [1], [b"a"], [{"k": "vé"}]), 1 + 1 + 3 + RECORD_OVERHEAD_BYTES, id="metadata"
+        ),
     ],
 )
 def test_a_stream_weighs_its_lines_its_metadata_and_something_for_each_record(
@@ -249,40 +359,48 @@ def test_a_stream_weighs_its_lines_its_metadata_and_something_for_each_record(
     assert weigh(stream) == weight_bytes
 
 
-OPERATIONS = st.lists(
-    st.tuples(st.just("put"), st.integers(0, 6), st.sampled_from("ab"))
-    | st.tuples(st.just("take"), st.just(0), st.just(""))
-    | st.tuples(st.just("settle"), st.just(0), st.just("")),
-    max_size=40,
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(
+        st.sampled_from(["put", "put two", "keep", "take", "settle", "settle half", "restart"]),
+        max_size=40,
+    )
 )
+def test_nothing_is_lost_and_the_order_stands_after_any_operations(steps: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        spool = spool_in(Path(folder))
+        queue = queue_of(spool=spool, batch_bytes=350)
+        put, settled = 0, []
+        flight: Flight | None = None
+        for step in steps:
+            match step:
+                case "put" | "put two":
+                    count = 1 if step == "put" else 2
+                    queue.put(stream_of(count, first=put))
+                    put += count
+                case "keep":
+                    queue.keep()
+                case "take" if flight is None and queue.depth().lines:
+                    flight = taken(queue)
+                case "settle" if flight is not None:
+                    settled += numbers_of(flight)
+                    queue.settle()
+                    flight = None
+                case "settle half" if flight is not None:
+                    middle = (len(flight.stream) + 1) // 2
+                    settled += numbers_of(flight)[:middle]
+                    rest = flight.stream.part(middle, len(flight.stream))
+                    queue.settle(rest if len(rest) else None)
+                    flight = None
+                case "restart":
+                    queue.keep()
+                    spool.close()
+                    spool, flight = spool_in(Path(folder)), None
+                    queue = queue_of(spool=spool, batch_bytes=350)
+        queue.settle(flight.stream if flight is not None else None)
+        waiting = queue.depth().lines
+        settled += all_numbers(queue)
+        spool.close()
 
-
-@settings(max_examples=100, deadline=None)
-@given(operations=OPERATIONS, max_bytes=st.integers(1, 1500), batch_bytes=st.integers(1, 800))
-def test_the_books_balance_after_any_operations(
-    operations: list[tuple[str, int, str]], max_bytes: int, batch_bytes: int
-) -> None:
-    queue = queue_of(max_bytes=max_bytes, batch_bytes=batch_bytes)
-    put = settled = dropped = 0
-    flying: Waiting | None = None
-    seen: list[int] = []
-    settled_number = 0
-    for operation, count, job in operations:
-        match operation:
-            case "put":
-                dropped += queue.put(stream_of(count, job=job, first=put))
-                put += count
-            case "take" if flying is None and queue.depth().lines:
-                flying = taken(queue)
-                seen += flying.stream.times_ns
-            case "settle" if flying is not None:
-                queue.settle()
-                settled += len(flying.stream)
-                flying = None
-            case _:
-                continue
-
-        assert put == settled + dropped + queue.depth().lines
-        assert queue.last_number >= queue.settled_number >= settled_number
-        settled_number = queue.settled_number
-    assert seen == sorted(set(seen))
+    assert waiting == put - (len(settled) - waiting)
+    assert settled == list(range(put))
