@@ -7,7 +7,7 @@ counted is carried over. Gauges of a process that is gone vanish with it; the li
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -20,17 +20,28 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from shipper.telemetry.families import LINES_DROPPED, SPOOL_LINES, Family
+from shipper.telemetry.families import LINES_DROPPED, MEMORY_LINES, Family
 from shipper.telemetry.tally import Snapshot, Values
 
 
 @dataclass(slots=True)
 class _Origin:
-    """What one worker reported: the newest snapshot, and what its predecessors had counted."""
+    """What one worker reported: the newest snapshot, and what its predecessors had counted.
+
+    Attributes:
+        outdated: Names that mean something else since this incarnation began to count.
+    """
 
     incarnation: int
     newest: Snapshot = field(default_factory=dict)
     carried: Snapshot = field(default_factory=dict)
+    outdated: set[str] = field(default_factory=set)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Drop what was counted under these names, and take no more of it from this incarnation."""
+        self.outdated.update(names)
+        self.newest = {name: each for name, each in self.newest.items() if name not in names}
+        self.carried = {name: each for name, each in self.carried.items() if name not in names}
 
 
 class Exposition(Collector):
@@ -48,8 +59,27 @@ class Exposition(Collector):
         if known.incarnation != incarnation:
             parts = [known.carried, known.newest, _lost(known.newest)]
             known.carried = self._sum(parts, gauges=False)
-            known.incarnation = incarnation
-        known.newest = snapshot
+            known.incarnation, known.outdated = incarnation, set()
+        known.newest = {
+            name: series
+            for name, series in snapshot.items()
+            if name not in known.outdated and _fits(self._families.get(name), series)
+        }
+
+    def follow(self, families: Iterable[Family], origins: Collection[str]) -> None:
+        """Show these families, and what these origins report, from now on.
+
+        What was counted under a name that means something else now is forgotten.
+        """
+        before, self._families = self._families, {family.name: family for family in families}
+        changed = {
+            name
+            for name, family in before.items()
+            if name not in self._families or _meaning(self._families[name]) != _meaning(family)
+        }
+        self._origins = {name: known for name, known in self._origins.items() if name in origins}
+        for known in self._origins.values():
+            known.forget(changed)
 
     def total(self, origin: str, family: Family) -> float:
         """Return what a counter of one origin adds up to, over all its labels and predecessors."""
@@ -80,9 +110,23 @@ class Exposition(Collector):
         return {name: list(series.items()) for name, series in summed.items()}
 
 
+def _meaning(family: Family) -> tuple[object, ...]:
+    return family.kind, family.labels, family.buckets
+
+
+def _fits(family: Family | None, series: Iterable[tuple[Values, list[float]]]) -> bool:
+    """Tell whether series have the family's shape; for a moment a process may count by an older configuration."""
+    if family is None:
+        return False
+    width = len(family.buckets) + 2 if family.kind == "histogram" else 1
+    return all(
+        len(values) == len(family.labels) and len(numbers) == width for values, numbers in series
+    )
+
+
 def _lost(newest: Snapshot) -> Snapshot:
     """Return the lines that a process took along: they waited in its memory when it last reported."""
-    waiting = newest.get(SPOOL_LINES.name, [])
+    waiting = newest.get(MEMORY_LINES.name, [])
     lost: list[tuple[Values, list[float]]] = [
         ((values[0], "worker_ended"), numbers) for values, numbers in waiting if numbers[0]
     ]

@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
 import pytest
@@ -18,13 +20,14 @@ import trustme
 
 from shipper.config.secret import Secret
 from shipper.core.checks import Finding, Outcome
-from shipper.core.errors import SinkUnavailable
+from shipper.core.errors import BatchToSplit, Blame, SinkUnavailable
 from shipper.core.record import Stream
 from shipper.demo.log_store.limits import Limits
 from shipper.demo.log_store.pushes import Answer
 from shipper.demo.log_store.server import LogStore, Tls
 from shipper.sinks.loki.access import Login, TlsFiles
 from shipper.sinks.loki.client import Client
+from shipper.sinks.loki.limits import LokiLimits
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.loki.sink import LokiSink
 from tests.contract.sink_contract import SinkContract
@@ -32,6 +35,7 @@ from tests.contract.sink_contract import SinkContract
 HOUR_NS = 3600 * 10**9
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 MORE_THAN_BUFFERS_HOLD = 16 * 1024 * 1024
+NOBODY = "http://127.0.0.1:1"
 WHATEVER = Stream({"job": "x"}, [1], [b"line"])
 
 
@@ -39,9 +43,9 @@ def sink_to(url: str, **written: Any) -> LokiSink:
     return LokiSettings.model_validate({"url": url, **written}).build()
 
 
-def finding_of(url: str, **written: Any) -> Finding:
-    (check,) = LokiSettings.model_validate({"url": url, **written}).checks()
-    return check.attempt(4.0)
+def finding_of(url: str, name: str = "check_loki_connection", **written: Any) -> Finding:
+    checks = LokiSettings.model_validate({"url": url, **written}).checks()
+    return next(check for check in checks if check.name == name).attempt(4.0)
 
 
 def unavailable(sink: LokiSink, stream: Stream = WHATEVER) -> SinkUnavailable:
@@ -252,6 +256,56 @@ def test_a_connection_reset_inside_an_answer_is_unavailable() -> None:
         assert unavailable(sink_to(server.url)).reason == "connection_lost"
 
 
+def refuse_unread(answer: bytes) -> Script:
+    """Answer as soon as the head is there and cut the connection, as proxies do with a body they find too large."""
+
+    def script(connection: socket.socket, _number: int) -> None:
+        connection.recv(1000)
+        connection.sendall(answer)
+        connection.close()
+
+    return script
+
+
+# Random, so that it stays as large when it is compressed.
+LARGE = Stream({"job": "x"}, range(8), [Random(at).randbytes(200_000) for at in range(8)])
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_a_large_push_that_is_refused_before_it_was_read_is_to_be_split(encoding: str) -> None:
+    answer = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with ScriptedServer(refuse_unread(answer)) as server:
+        sink = sink_to(server.url, encoding=encoding, max_batch_bytes=4_000_000)
+
+        with pytest.raises(BatchToSplit) as caught:
+            sink.write(LARGE)
+    assert caught.value.reason == "too_large"
+
+
+def test_a_connection_lost_under_a_large_push_may_be_the_pushs_fault() -> None:
+    with ScriptedServer(refuse_unread(b"")) as server:
+        error = unavailable(sink_to(server.url, max_batch_bytes=4_000_000), LARGE)
+
+    assert (error.reason, error.blame) == ("connection_lost", Blame.UNKNOWN)
+
+
+def test_a_connection_lost_under_a_large_push_over_tls_may_be_the_pushs_fault(
+    authority: Authority,
+) -> None:
+    with ScriptedServer(refuse_unread(b""), authority.context()) as server:
+        sink = sink_to(server.url, ca=str(authority.ca), max_batch_bytes=4_000_000)
+        error = unavailable(sink, LARGE)
+
+    assert (error.reason, error.blame) == ("connection_lost", Blame.UNKNOWN)
+
+
+def test_a_connection_lost_under_a_small_push_is_not_the_pushs_fault() -> None:
+    with ScriptedServer(refuse_unread(b"")) as server:
+        error = unavailable(sink_to(server.url))
+
+    assert (error.reason, error.blame) == ("connection_lost", Blame.DESTINATION)
+
+
 def drip(connection: socket.socket, text: bytes, ended: threading.Event) -> None:
     """Send a byte every 20 ms, for ever."""
     connection.sendall(text)
@@ -405,6 +459,11 @@ def test_a_secret_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
     assert unavailable(sink).reason == "secret"
 
 
+def in_days(days: int) -> datetime:
+    """Return a moment so many days from now, and an hour."""
+    return datetime.now(UTC) + timedelta(days=days, hours=1)
+
+
 class Authority:
     """A certificate authority and what it signed, as files."""
 
@@ -413,13 +472,19 @@ class Authority:
         self.ca = folder / "ca.pem"
         self.signer.cert_pem.write_to_path(self.ca)
         self.cert, self.key = folder / "client.pem", folder / "client.key"
-        ours = self.signer.issue_cert("shipper.example")
+        self.write_ours()
+
+    def write_ours(self, *, days: int = 365) -> None:
+        """Write our certificate, that ends in so many days."""
+        ours = self.signer.issue_cert("shipper.example", not_after=in_days(days))
         ours.cert_chain_pems[0].write_to_path(self.cert)
         ours.private_key_pem.write_to_path(self.key)
 
-    def context(self, *, mutual: bool = False, name: str = "localhost") -> ssl.SSLContext:
+    def context(
+        self, *, mutual: bool = False, name: str = "localhost", days: int = 365
+    ) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.signer.issue_cert(name).configure_cert(context)
+        self.signer.issue_cert(name, not_after=in_days(days)).configure_cert(context)
         if mutual:
             self.signer.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
@@ -630,25 +695,26 @@ def test_the_check_finds_that_a_tenant_is_missing() -> None:
 
 
 def test_the_check_survives_the_way_to_another_process() -> None:
-    (check,) = LokiSettings.model_validate(
-        {"url": "http://127.0.0.1:1", "token": Secret("literal", "hunter2")}
+    checks = LokiSettings.model_validate(
+        {"url": "https://127.0.0.1:1", "token": Secret("literal", "hunter2")}
     ).checks()
-    finding = pickle.loads(pickle.dumps(check)).attempt(2.0)  # noqa: S301 - our own
+    sent = pickle.loads(pickle.dumps(checks))  # noqa: S301 - our own
+    findings = [check.attempt(2.0) for check in sent]
 
-    assert finding.outcome is Outcome.FAILED
-    assert "hunter2" not in finding.text
+    assert {finding.outcome for finding in findings} == {Outcome.FAILED}
+    assert "hunter2" not in str(findings)
 
 
 def test_the_check_of_a_server_that_hangs_ends_in_time() -> None:
     ended = threading.Event()
     with ScriptedServer(lambda connection, _: say_nothing(connection, ended)) as server:
-        (check,) = LokiSettings(url=server.url).checks()
+        checks = LokiSettings(url=server.url).checks()
         started = time.monotonic()
-        finding = check.attempt(0.6)
+        findings = [check.attempt(0.6) for check in checks]
         took_seconds = time.monotonic() - started
         ended.set()
 
-    assert finding.outcome is Outcome.FAILED
+    assert {finding.outcome for finding in findings} == {Outcome.FAILED}
     assert took_seconds < 3
 
 
@@ -657,3 +723,110 @@ def test_the_check_of_tls_at_a_plain_port_says_what_to_change(store: LogStore) -
 
     assert finding.outcome is Outcome.FAILED
     assert "http or https" in finding.hint
+
+
+def test_a_loki_that_cannot_be_reached_is_the_failure_of_one_check() -> None:
+    texts = {check.name: check.attempt(2.0).text for check in LokiSettings(url=NOBODY).checks()}
+
+    assert "refuses connections" in texts.pop("check_loki_connection")
+    assert set(texts.values()) == {"not tried: Loki cannot be reached"}
+
+
+def test_the_clock_of_the_log_store_is_ours(store: LogStore) -> None:
+    assert finding_of(store.url, "check_loki_clock").outcome is Outcome.PASSED
+
+
+def test_the_limits_of_the_log_store_are_read(store: LogStore) -> None:
+    settings = LokiSettings(url=store.url)
+
+    assert settings.limits() == LokiLimits()
+    assert finding_of(store.url, "check_loki_limits").outcome is Outcome.PASSED
+
+
+def test_limits_that_will_refuse_something_are_noted() -> None:
+    with LogStore(limits=Limits(max_line_bytes=1000, allow_metadata=False)) as store:
+        finding = finding_of(store.url, "check_loki_limits")
+
+    assert finding.outcome is Outcome.NOTED
+    assert "lines over 1000 bytes are refused" in finding.text
+    assert "lines with structured metadata are refused" in finding.text
+
+
+def test_limits_of_a_loki_that_is_not_there_are_unknown() -> None:
+    assert LokiSettings(url=NOBODY).limits() is None
+
+
+def test_metadata_is_refused_record_by_record_where_it_is_not_allowed() -> None:
+    with LogStore(limits=Limits(allow_metadata=False)) as store:
+        sink = sink_to(store.url)
+        now_ns = time.time_ns()
+        stream = Stream({"job": "x"}, [now_ns, now_ns + 1], [b"bare", b"with"], [{}, {"a": "b"}])
+        rejections = sink.write(stream)
+        sink.close()
+
+    assert [(one.index, one.reason) for one in rejections] == [(1, "metadata_disallowed")]
+
+
+def tls_finding(
+    authority: Authority, *, days: int = 365, mutual: bool = False, **more: str
+) -> Finding:
+    files = {"ca": str(authority.ca), **more}
+    if mutual:
+        files |= {"cert": str(authority.cert), "key": str(authority.key)}
+    with ScriptedServer(answer_all, authority.context(days=days, mutual=mutual)) as server:
+        return finding_of(server.url, "check_loki_tls", **files)
+
+
+def test_certificates_that_are_good_for_long_pass(authority: Authority) -> None:
+    finding = tls_finding(authority, days=100, mutual=True)
+    theirs, ours = in_days(100).date(), in_days(365).date()
+
+    assert (finding.outcome, finding.hint) == (Outcome.PASSED, "")
+    assert finding.text == (
+        f"Loki's certificate is good until {theirs}, 100 days from now, "
+        f"ours is good until {ours}, 365 days from now"
+    )
+
+
+def test_a_certificate_of_loki_that_ends_soon_is_noted(authority: Authority) -> None:
+    finding = tls_finding(authority, days=13)
+
+    assert (finding.outcome, finding.hint) == (Outcome.NOTED, "renew it at Loki")
+    assert f"good until {in_days(13).date()}, 13 days" in finding.text
+
+
+def test_a_certificate_of_loki_that_expired_is_told_with_its_date(authority: Authority) -> None:
+    finding = tls_finding(authority, days=-3)
+
+    assert finding.outcome is Outcome.FAILED
+    assert finding.text == f"Loki's certificate expired on {in_days(-3).date()}"
+
+
+@pytest.mark.parametrize(
+    ("days", "outcome"), [(13, Outcome.NOTED), (-3, Outcome.FAILED)], ids=["soon", "expired"]
+)
+def test_a_certificate_of_ours_that_ends_is_told(
+    authority: Authority, days: int, outcome: Outcome
+) -> None:
+    authority.write_ours(days=days)
+    finding = tls_finding(authority, mutual=True)
+
+    assert (finding.outcome, finding.hint) == (outcome, "renew the file of loki.cert")
+    assert str(in_days(days).date()) in finding.text
+
+
+def test_an_expired_certificate_keeps_the_connection_from_being_made(authority: Authority) -> None:
+    with ScriptedServer(answer_all, authority.context(days=-3)) as server:
+        finding = finding_of(server.url, ca=str(authority.ca))
+
+    assert finding.outcome is Outcome.FAILED
+    assert "expired" in finding.text
+
+
+def test_the_certificate_of_a_loki_that_is_not_trusted_is_not_judged(
+    authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+
+    assert tls_finding(authority, ca=str(other.ca)).text == "not tried: Loki cannot be reached"

@@ -24,6 +24,7 @@ class Limits:
     max_label_value_bytes: int = 2048
     max_metadata_entries: int = 128
     max_metadata_bytes: int = 65_536
+    allow_metadata: bool = True
     max_message_bytes: int = 4_194_304
     max_body_bytes: int = 104_857_600
     old_seconds: int = 604_800

@@ -18,6 +18,7 @@ from typing import Self
 import uvicorn
 
 from shipper.demo.log_store.catalog import Catalog
+from shipper.demo.log_store.config_page import config_text
 from shipper.demo.log_store.connection import ConnectionProtocol
 from shipper.demo.log_store.counters import Counters
 from shipper.demo.log_store.evaluate import Evaluator
@@ -104,7 +105,11 @@ class LogStore:
             is_stopping=self._is_stopping,
         )
         self._app = build_app(
-            pages=Pages(self.counters, is_ready=self._is_ready),
+            pages=Pages(
+                self.counters,
+                is_ready=self._is_ready,
+                config=config_text(limits, auth_enabled=auth_enabled),
+            ),
             pushes=pushes,
             queries=QueryApi(self._evaluator, limits=limits),
             tail=tail,

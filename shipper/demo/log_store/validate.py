@@ -136,6 +136,14 @@ class _EntryCheck:
 
     def _refuse_metadata(self, count: int, metadata_bytes: int, faults: Faults) -> bool:
         limits = self._limits
+        if not limits.allow_metadata:
+            faults.add(
+                "disallowed_structured_metadata",
+                f"stream '{self._text}' includes structured metadata, but this feature is "
+                "disallowed. Please see `limits_config.allow_structured_metadata` or contact your "
+                "Loki administrator to enable it.",
+            )
+            return True
         if metadata_bytes > limits.max_metadata_bytes:
             faults.add(
                 "structured_metadata_too_large",

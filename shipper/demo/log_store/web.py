@@ -37,6 +37,7 @@ It answers as Loki 3.6 does with its default limits and understands a small part
   POST /loki/api/v1/push           GET /loki/api/v1/query_range   GET /loki/api/v1/query
   GET  /loki/api/v1/labels         GET /loki/api/v1/label/NAME/values
   GET  /loki/api/v1/series         WS  /loki/api/v1/tail          GET /ready   GET /metrics
+  GET  /config
 """
 _BUILD = {
     "version": "3.6.15",
@@ -50,10 +51,11 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
 
 class Pages:
-    """Index, readiness, build and metrics."""
+    """Index, readiness, build, configuration and metrics."""
 
-    def __init__(self, counters: Counters, *, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, counters: Counters, *, is_ready: Callable[[], bool], config: str) -> None:
         self._is_ready = is_ready
+        self._config = config
         self._registry = CollectorRegistry()
         self._registry.register(counters)
 
@@ -70,6 +72,10 @@ class Pages:
     async def build(self, _request: Request) -> Response:
         """Name the Loki whose answers these are."""
         return json_response(_BUILD)
+
+    async def config(self, _request: Request) -> Response:
+        """Return the limits in force, as YAML."""
+        return Response(self._config, media_type="text/plain; charset=utf-8")
 
     async def metrics(self, _request: Request) -> Response:
         """Return the counters in Prometheus's text format."""
@@ -105,6 +111,7 @@ def build_app(
         Route("/", pages.index),
         Route("/ready", pages.ready),
         Route("/metrics", pages.metrics),
+        Route("/config", pages.config),
         Route("/loki/api/v1/status/buildinfo", pages.build),
         Route("/loki/api/v1/push", pushes.push, methods=["POST"]),
         Route("/api/prom/push", pushes.push, methods=["POST"]),

@@ -23,7 +23,10 @@ class StatementRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who runs a statement, for the functions that list it."""
+    """Who runs a statement, for the functions whose rows depend on it.
+
+    The `connection_id` names a session: a client that connects again gets another one.
+    """
 
     connection_id: int
     statement_id: int
@@ -32,6 +35,9 @@ class Caller:
     database: str
     service: str
     sql: str
+
+
+CallerRows: TypeAlias = Callable[[Caller], Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +79,18 @@ def served(
         ValueError: The rows do not fit the columns.
     """
     if callable(rows):
-        return ServedFunction(
-            name.lower(), lambda _caller: ResultSet.packed(columns, rows(), chunk_rows=chunk_rows)
-        )
+        return served_to_caller(name, columns, lambda _caller: rows(), chunk_rows=chunk_rows)
     packed_once = ResultSet.packed(columns, rows, chunk_rows=chunk_rows)
     return ServedFunction(name.lower(), lambda _caller: packed_once)
+
+
+def served_to_caller(
+    name: str, columns: Sequence[Column], rows: CallerRows, *, chunk_rows: int | None = None
+) -> ServedFunction:
+    """Return a function whose rows depend on who calls it."""
+    return ServedFunction(
+        name.lower(), lambda caller: ResultSet.packed(columns, rows(caller), chunk_rows=chunk_rows)
+    )
 
 
 class Catalog:

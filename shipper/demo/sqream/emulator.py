@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from shipper.demo.sqream.catalog import Catalog, Rows, served
+from shipper.demo.sqream.catalog import CallerRows, Catalog, Rows, served, served_to_caller
 from shipper.demo.sqream.columns import Column
 from shipper.demo.sqream.faults import Faults
 from shipper.demo.sqream.functions import monitoring_functions
@@ -153,6 +153,14 @@ class SqreamEmulator:
             ValueError: The rows do not fit the columns.
         """
         self._instance.catalog.add(served(name, columns, rows, chunk_rows=chunk_rows))
+
+    def serve_to_caller(self, name: str, columns: Sequence[Column], rows: CallerRows) -> None:
+        """Answer `select NAME()` with what `rows` returns for the session that asks.
+
+        A session that asks again has read the whole answer to what it asked before, unless a fault
+        of this emulator said otherwise.
+        """
+        self._instance.catalog.add(served_to_caller(name, columns, rows))
 
     def start(self) -> None:
         """Listen.

@@ -7,10 +7,10 @@ Wire types are not documented anywhere and are chosen to fit the documented exam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from shipper.demo.sqream.catalog import Caller, ServedFunction
+from shipper.demo.sqream.catalog import Caller, CallerRows, ServedFunction, served_to_caller
 from shipper.demo.sqream.columns import Column, Row, WireType
 from shipper.demo.sqream.packing import ResultSet
 from shipper.demo.sqream.world import NODES, Lock, Running, Status, World
@@ -24,7 +24,7 @@ _COMPRESSION_RATIO = 7.4
 def monitoring_functions(world: World, version: str) -> list[ServedFunction]:
     """Return the functions that tell about `world`, and `1` for `select 1`."""
     cluster = _Cluster(world, version)
-    tables: dict[str, tuple[tuple[Column, ...], Callable[[Caller], list[Row]]]] = {
+    tables: dict[str, tuple[tuple[Column, ...], CallerRows]] = {
         "show_server_status": (SERVER_STATUS, cluster.server_status),
         "show_locks": (LOCKS, cluster.locks),
         "get_leveldb_stats": (LEVELDB_STATS, cluster.leveldb_stats),
@@ -36,14 +36,8 @@ def monitoring_functions(world: World, version: str) -> list[ServedFunction]:
         "show_subscribed_instances": (SUBSCRIBED_INSTANCES, cluster.subscribed_instances),
         "get_open_snapshots": (OPEN_SNAPSHOTS, cluster.open_snapshots),
     }
-    functions = [_packing(name, columns, rows) for name, (columns, rows) in tables.items()]
+    functions = [served_to_caller(name, columns, rows) for name, (columns, rows) in tables.items()]
     return [*functions, _select_one()]
-
-
-def _packing(
-    name: str, columns: Sequence[Column], rows: Callable[[Caller], list[Row]]
-) -> ServedFunction:
-    return ServedFunction(name, lambda caller: ResultSet.packed(columns, rows(caller)))
 
 
 def _select_one() -> ServedFunction:

@@ -1,6 +1,10 @@
-"""Tries whether Loki is there, lets us in and is ready, without writing anything."""
+"""Tries whether Loki is there, lets us in, is ready and has our time, without writing anything."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from shipper.core.checks import Finding, Outcome
 from shipper.core.errors import SinkUnavailable
@@ -13,6 +17,15 @@ OTHER_PATHS = ("/loki/api/v1/status/buildinfo", "/metrics")
 
 TENANT_PATH = "/loki/api/v1/labels"
 """Asked to learn whether a tenant is missing: `/ready` answers without one even where pushes need it (Loki 3.6)."""
+
+NOT_TRIED = "not tried: Loki cannot be reached"
+"""What the other checks say when `check_loki_connection` has more to say about the cause."""
+
+CLOCK_NOTED_SECONDS = 5.0
+CLOCK_AHEAD_SECONDS = 600.0
+"""Loki's default `creation_grace_period`: what is further ahead is refused as too new."""
+CLOCK_BEHIND_SECONDS = 7 * 86_400.0
+"""Loki's default `reject_old_samples_max_age`: what is older is refused as too old."""
 
 _HINTS = {
     "connection_refused": "start Loki, or correct host and port in loki.url",
@@ -37,6 +50,57 @@ def check_loki_connection(client: Client, *, tenant: str | None) -> Finding:
         return Finding(Outcome.FAILED, str(error), _HINTS[error.reason])
     finally:
         client.close()
+
+
+def check_loki_clock(client: Client, *, now_seconds: Callable[[], float]) -> Finding:
+    """Compare our clock with the `Date` of an answer, which names whole seconds.
+
+    Args:
+        client: Loki.
+        now_seconds: Our clock: seconds since the Unix epoch.
+    """
+    try:
+        asked_seconds = now_seconds()
+        answer = client.request("GET", READY_PATH)
+        answered_seconds = now_seconds()
+    except SinkUnavailable:
+        return Finding(Outcome.FAILED, NOT_TRIED)
+    finally:
+        client.close()
+    then = _moment(answer.headers.get("date", ""))
+    if then is None:
+        return Finding(Outcome.PASSED, "Loki's answers have no Date, so its clock is not known")
+    # Half a second for the part of the second that Date leaves out.
+    ahead_seconds = (asked_seconds + answered_seconds) / 2 - (then.timestamp() + 0.5)
+    return _clock(ahead_seconds)
+
+
+def _clock(ahead_seconds: float) -> Finding:
+    if abs(ahead_seconds) <= CLOCK_NOTED_SECONDS:
+        text = f"our clock and Loki's are within {CLOCK_NOTED_SECONDS:g} s of each other"
+        return Finding(Outcome.PASSED, text)
+    direction = "ahead of" if ahead_seconds > 0 else "behind"
+    text = f"our clock is {_span(abs(ahead_seconds))} {direction} Loki's"
+    hint = "set the clock that is wrong, and let NTP keep both"
+    if ahead_seconds > CLOCK_AHEAD_SECONDS:
+        return Finding(Outcome.FAILED, f"{text}: every line would be refused as too new", hint)
+    if ahead_seconds < -CLOCK_BEHIND_SECONDS:
+        return Finding(Outcome.FAILED, f"{text}: every line would be refused as too old", hint)
+    return Finding(Outcome.NOTED, text, hint)
+
+
+def _span(seconds: float) -> str:
+    for unit, unit_seconds in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= unit_seconds:
+            return f"{seconds / unit_seconds:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _moment(date: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(date)
+    except ValueError:
+        return None
 
 
 def _ask(client: Client, tenant: str | None) -> Finding:

@@ -15,7 +15,7 @@ from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
 from shipper import __version__
-from shipper.core.errors import ConfigError, SinkUnavailable
+from shipper.core.errors import Blame, ConfigError, SinkUnavailable
 from shipper.sinks.loki.access import Login, TlsFiles
 from shipper.sinks.loki.answer import Answer
 from shipper.sinks.loki.deadline import Deadline, PlainConnection, TlsConnection
@@ -24,6 +24,10 @@ PUSH_PATH = "/loki/api/v1/push"
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """Loki may give a sentence to every record it refuses; what is longer than this is not Loki's."""
+
+LARGE_BODY_BYTES = 512 * 1024
+"""A connection that is lost while more than this is sent may be lost because of it: nginx takes 1 MiB by default, and
+a server that refuses a body before it has read it may cut the connection before its 413 arrives."""
 
 _UNAUTHORIZED = (401, 403)
 
@@ -117,13 +121,13 @@ class Client:
                 return self._send_once(self._connected(), method, path, body, headers)
         except (OSError, HTTPException) as error:
             self.close()
-            raise _unavailable(error, self.url) from error
+            raise _unavailable(error, self.url, sent_bytes=len(body or b"")) from error
 
     def _connected(self) -> PlainConnection | TlsConnection:
         """Return the connection, made anew if there is none.
 
         Raises:
-            SinkUnavailable: The TLS files cannot be used, or nobody accepts in time.
+            SinkUnavailable: The TLS files cannot be used, nobody accepts in time, or there is no TLS.
             OSError: There is no connection for another reason.
         """
         if self._connection is not None:
@@ -134,6 +138,8 @@ class Client:
         except TimeoutError as error:
             text = f"{self.url} did not accept a connection in time"
             raise SinkUnavailable(text, reason="timeout") from error
+        except ssl.SSLError as error:
+            raise SinkUnavailable(f"no TLS with {self.url}: {error}", reason="tls") from error
         self._connection = connection
         return connection
 
@@ -156,14 +162,21 @@ class Client:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> Answer:
-        connection.request(
-            method,
-            self._parts.path + path,
-            body=body,
-            headers={**headers, "User-Agent": f"shipper/{__version__}"},
-        )
+        sent = True
+        try:
+            connection.request(
+                method,
+                self._parts.path + path,
+                body=body,
+                headers={**headers, "User-Agent": f"shipper/{__version__}"},
+            )
+        except (BrokenPipeError, ConnectionResetError):
+            # Who refuses a body before all of it was sent may have answered before hanging up: that answer says more.
+            sent = False
         answer = self._read(connection.getresponse())
         self._answered = True
+        if not sent:
+            self.close()
         return answer
 
     def _read(self, response: HTTPResponse) -> Answer:
@@ -186,7 +199,8 @@ def _hung_up(error: Exception) -> bool:
     return isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
-def _unavailable(error: Exception, url: str) -> SinkUnavailable:
+def _unavailable(error: Exception, url: str, *, sent_bytes: int) -> SinkUnavailable:
+    blame = Blame.DESTINATION
     match error:
         case socket.gaierror():
             reason, text = "dns", f"the name in {url} cannot be resolved: {error}"
@@ -194,8 +208,9 @@ def _unavailable(error: Exception, url: str) -> SinkUnavailable:
             reason, text = "connection_refused", f"{url} refuses connections"
         case TimeoutError():
             reason, text = "timeout", f"{url} did not answer in time"
-        case ssl.SSLError():
+        case ssl.SSLError() if not _hung_up(error):
             reason, text = "tls", f"no TLS with {url}: {error}"
         case _:
             reason, text = "connection_lost", f"the connection to {url} was lost: {error}"
-    return SinkUnavailable(text, reason=reason)
+            blame = Blame.UNKNOWN if sent_bytes > LARGE_BODY_BYTES else blame
+    return SinkUnavailable(text, reason=reason, blame=blame)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,9 +15,12 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from shipper.config.models import Seconds, Settings
 from shipper.config.secret import Secret
 from shipper.core.checks import Check, Finding
+from shipper.core.errors import SinkUnavailable
 from shipper.sinks.loki.access import Login, TlsFiles
-from shipper.sinks.loki.check import check_loki_connection
+from shipper.sinks.loki.certificate import check_loki_tls
+from shipper.sinks.loki.check import check_loki_clock, check_loki_connection
 from shipper.sinks.loki.client import PUSH_PATH, Client
+from shipper.sinks.loki.limits import LokiLimits, check_loki_limits, read_limits
 
 if TYPE_CHECKING:
     from shipper.sinks.loki.sink import LokiSink
@@ -75,7 +80,17 @@ class LokiSettings(Settings):
     """The most one push may weigh before compression; Loki's own default limit is a little above 4,000,000."""
 
     queue_max_bytes: int = Field(default=64 * MIB, ge=1)
-    """The most that waits in memory, for each metric, while Loki cannot be reached."""
+    """The most that waits in memory, for each metric, while neither Loki nor the disk takes it."""
+
+    spool_max_bytes: int = Field(default=1024 * MIB, ge=1)
+    """The most that waits on disk, for each metric, while Loki cannot be reached."""
+
+    too_old: Literal["dead_letter", "restamp", "drop"] = "dead_letter"
+    """What becomes of lines that Loki refuses for being too old or too far behind the newest of their stream: kept in
+    the dead letters, sent once more with the present time, or dropped and counted."""
+
+    dead_letter_max_bytes: int = Field(default=64 * MIB, ge=1)
+    """The most that is kept of refused lines, for each metric; further ones are dropped and counted."""
 
     @field_validator("url")
     @classmethod
@@ -133,9 +148,31 @@ class LokiSettings(Settings):
         client = self._client(self.connect_timeout_seconds, self.read_timeout_seconds)
         return LokiSink(client, encoding=self.encoding, max_batch_bytes=self.max_batch_bytes)
 
-    def checks(self) -> Sequence[Check]:
-        """Return what must be true before anything is sent."""
-        return (Check("check_loki_connection", self.check_connection),)
+    def rehearsal(self, url: str) -> LokiSettings:
+        """Return the same settings for a Loki at `url` that asks nobody who they are."""
+        nobody = dict.fromkeys(("tenant", "username", "password", "token", "ca", "cert", "key"))
+        return self.model_copy(update={**nobody, "url": url})
+
+    def limits(self) -> LokiLimits | None:
+        """Return the limits of Loki; `None` when they cannot be read."""
+        client = self._client(self.connect_timeout_seconds, self.read_timeout_seconds)
+        try:
+            return read_limits(client)
+        except SinkUnavailable:
+            return None
+        finally:
+            client.close()
+
+    def checks(self, *, metadata: bool = True) -> Sequence[Check]:
+        """Return what must be true before anything is sent; `metadata`: lines will carry structured metadata."""
+        checks = [
+            Check("check_loki_connection", self.check_connection),
+            Check("check_loki_clock", self.check_clock),
+            Check("check_loki_limits", partial(self.check_limits, metadata=metadata)),
+        ]
+        if self.url.startswith("https:"):
+            checks.append(Check("check_loki_tls", self.check_tls))
+        return checks
 
     def _client(self, connect_timeout_seconds: float, read_timeout_seconds: float) -> Client:
         return Client(
@@ -148,10 +185,32 @@ class LokiSettings(Settings):
 
     def check_connection(self, deadline_seconds: float) -> Finding:
         """Try whether Loki is there, giving up in time for the gate."""
+        return check_loki_connection(self._hasty_client(deadline_seconds), tenant=self.tenant)
+
+    def check_clock(self, deadline_seconds: float) -> Finding:
+        """Compare our clock with Loki's."""
+        return check_loki_clock(self._hasty_client(deadline_seconds), now_seconds=time.time)
+
+    def check_limits(self, deadline_seconds: float, *, metadata: bool) -> Finding:
+        """Compare Loki's limits with what will be sent."""
+        return check_loki_limits(
+            self._hasty_client(deadline_seconds),
+            max_batch_bytes=self.max_batch_bytes,
+            metadata=metadata,
+        )
+
+    def check_tls(self, deadline_seconds: float) -> Finding:
+        """See how long the certificates are good."""
+        timeout_seconds = min(self.connect_timeout_seconds, deadline_seconds / 4)
+        files = TlsFiles(self.ca, self.cert, self.key)
+        return check_loki_tls(
+            self.url, files, timeout_seconds=timeout_seconds, now_seconds=time.time
+        )
+
+    def _hasty_client(self, deadline_seconds: float) -> Client:
         # Several requests may be needed, but only the first of them may hang: then no other is tried.
         share_seconds = deadline_seconds / 4
-        client = self._client(
+        return self._client(
             min(self.connect_timeout_seconds, share_seconds),
             min(self.read_timeout_seconds, share_seconds),
         )
-        return check_loki_connection(client, tenant=self.tenant)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from shipper.core.errors import BatchTooLarge
+from shipper.core.errors import BatchToSplit
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
 from shipper.sinks.loki.client import PUSH_PATH, Client
@@ -51,9 +51,10 @@ class LokiSink:
             return ()
         push = self._preparer.prepare(stream)
         if push.size_bytes > self.max_batch_bytes and len(stream) > 1:
-            raise BatchTooLarge(
+            raise BatchToSplit(
                 f"{push.size_bytes} bytes are more than the {self.max_batch_bytes} of a batch",
                 reason="too_large",
+                asked=False,
             )
         rejections = self._send(push)
         self.lines_cut += push.lines_cut

@@ -5,10 +5,12 @@
 | 200 to 299 | delivered; but 260 is Loki's "ingestion blocked", and a web page in HTML is not Loki |
 | 3xx, 401, 403, 404, 405, 407, 410 | an operator has to mend something: wait, lose nothing |
 | 400 naming records | those are rejected, the others are stored |
-| 400 otherwise, 422 | all are rejected |
+| 400 about the labels | all are rejected |
+| 400 that is not plain text | it is not Loki's: wait, lose nothing |
+| 400 otherwise, 422 | some record is at fault: to be split until it stands alone |
 | 413, or a message "larger than max" | to be split |
 | 429 | wait; a push above the rate of a second is to be split; for the limit of streams do not wait for ever |
-| 500 about a metadata name | all are rejected: it never gets better |
+| 500 about a metadata name | nothing was stored for the sake of one record: to be split |
 | other 500 | wait, but not for ever: some of Loki's are permanent |
 | 502, 503, 504, and 500 of an ingester that is starting or stopping | wait |
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from shipper.core.errors import BatchRefused, BatchTooLarge, SinkError, SinkUnavailable
+from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkError, SinkUnavailable
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
 from shipper.sinks.loki.answer import Answer
@@ -88,14 +90,14 @@ def judge(answer: Answer, stream: Stream) -> Sequence[Rejection]:
         stream: The records as they were sent, in order of time.
 
     Raises:
-        SinkUnavailable: To be tried again.
-        BatchTooLarge: To be split.
+        SinkUnavailable: To be tried again; `blame` says for how long.
+        BatchToSplit: To be split: it is too large, or the text does not name the records at fault.
         BatchRefused: Nothing was stored and nothing ever will be.
     """
     if "ingestion blocked for user" in answer.text or answer.status == INGESTION_BLOCKED_STATUS:
         raise BatchRefused(_sentence(answer), reason="ingestion_blocked")
     if answer.status == 413 or _says(answer, _TOO_LARGE_TEXT):
-        raise BatchTooLarge(_sentence(answer), reason="too_large")
+        raise BatchToSplit(_sentence(answer), reason="too_large")
     match answer.status:
         case status if status in (400, 422):
             return _refused(answer, stream)
@@ -110,7 +112,7 @@ def judge(answer: Answer, stream: Stream) -> Sequence[Rejection]:
 
 
 def _refused(answer: Answer, stream: Stream) -> Sequence[Rejection]:
-    """Name the records of a 400; all of them, where the text does not tell which."""
+    """Name the records of a 400."""
     beginning = answer.text.lstrip().lower()
     for text, reason in _FIXABLE_TEXT:
         if beginning.startswith(text):
@@ -120,19 +122,24 @@ def _refused(answer: Answer, stream: Stream) -> Sequence[Rejection]:
     for text, reason in _WHOLE_STREAM_TEXT:
         if text in answer.text:
             raise BatchRefused(_sentence(answer), reason=reason)
-    return [Rejection(index, "bad_request", answer.gist) for index in range(len(stream))]
+    if not _may_be_loki(answer):
+        raise _unavailable(answer, "not_loki")
+    raise BatchToSplit(_sentence(answer), reason="bad_request")
 
 
 def _limited(answer: Answer, stream: Stream) -> SinkError:
     text = answer.text.lower()
     if "maximum active stream limit exceeded" in text:
-        return _unavailable(answer, "stream_limited", bounded=True)
-    reason = "per_stream_rate_limited" if "per stream rate limit" in text else "rate_limited"
+        return _unavailable(answer, "stream_limited", Blame.LIMIT)
+    if "per stream rate limit" in text:
+        reason, blame = "per_stream_rate_limited", Blame.STREAM
+    else:
+        reason, blame = "rate_limited", Blame.DESTINATION
     if not _above_rate(text, stream):
-        return _unavailable(answer, reason)
+        return _unavailable(answer, reason, blame)
     if len(stream) > 1:
-        return BatchTooLarge(_sentence(answer), reason=reason)
-    return _unavailable(answer, reason, bounded=True)
+        return BatchToSplit(_sentence(answer), reason=reason)
+    return _unavailable(answer, reason, Blame.LIMIT)
 
 
 def _above_rate(text: str, stream: Stream) -> bool:
@@ -149,10 +156,10 @@ def _above_rate(text: str, stream: Stream) -> bool:
 
 def _broken(answer: Answer) -> SinkError:
     if _says(answer, _PERMANENT_500_TEXT):
-        return BatchRefused(_sentence(answer), reason="bad_metadata_name")
+        return BatchToSplit(_sentence(answer), reason="bad_metadata_name")
     if answer.status in _PASSING_STATUS or _says(answer, _PASSING_500_TEXT):
         return _unavailable(answer, "not_ready")
-    return _unavailable(answer, "server_error", bounded=True)
+    return _unavailable(answer, "server_error", Blame.UNKNOWN)
 
 
 def _misdirected(answer: Answer) -> SinkUnavailable:
@@ -165,15 +172,15 @@ def _misdirected(answer: Answer) -> SinkUnavailable:
         case status if status in _FIXABLE_STATUS:
             return _unavailable(answer, _FIXABLE_STATUS[status])
         case _:
-            return _unavailable(answer, "bad_request", bounded=True)
+            return _unavailable(answer, "bad_request", Blame.UNKNOWN)
 
 
-def _unavailable(answer: Answer, reason: str, *, bounded: bool = False) -> SinkUnavailable:
+def _unavailable(answer: Answer, reason: str, blame: Blame = Blame.DESTINATION) -> SinkUnavailable:
     return SinkUnavailable(
         _sentence(answer),
         reason=reason,
         retry_after_seconds=answer.retry_after_seconds,
-        bounded=bounded,
+        blame=blame,
     )
 
 
@@ -190,3 +197,8 @@ def _says(answer: Answer, texts: Sequence[str]) -> bool:
 
 def _is_page(answer: Answer) -> bool:
     return "text/html" in answer.headers.get("content-type", "")
+
+
+def _may_be_loki(answer: Answer) -> bool:
+    """Say whether a refusal may be Loki's own: those of Loki 3.6 are plain text."""
+    return answer.headers.get("content-type", "text/plain").lower().startswith("text/plain")

@@ -6,10 +6,9 @@ import pytest
 
 from shipper.core.checks import Finding, Outcome
 from shipper.core.errors import SinkUnavailable
-from shipper.sinks.loki.access import Login, TlsFiles
 from shipper.sinks.loki.answer import Answer
-from shipper.sinks.loki.check import check_loki_connection
-from shipper.sinks.loki.client import Client
+from shipper.sinks.loki.check import check_loki_clock, check_loki_connection
+from tests.support.loki_client import PathClient
 
 READY = "/ready"
 BUILD = "/loki/api/v1/status/buildinfo"
@@ -18,32 +17,14 @@ LABELS = "/loki/api/v1/labels"
 STARTING = Answer(503, "Ingester not ready: waiting for 15s after being ready")
 
 
-class PathClient(Client):
-    """Answers by path, with 404 where nothing was said; an error is raised."""
+# Sun, 22 Nov 2026 05:00:00 GMT
+LOKI_SECONDS = 1_795_323_600
+DATED = {READY: Answer(200, "ready", {"date": "Sun, 22 Nov 2026 05:00:00 GMT"})}
+HOUR_SECONDS = 3600
 
-    def __init__(self, answers: Mapping[str, Answer | SinkUnavailable]) -> None:
-        super().__init__(
-            "http://loki:3100",
-            login=Login(),
-            tls=TlsFiles(),
-            connect_timeout_seconds=1,
-            read_timeout_seconds=1,
-        )
-        self.answers = answers
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        assert method == "GET"
-        answer = self.answers.get(path, Answer(404, "404 page not found"))
-        if isinstance(answer, SinkUnavailable):
-            raise answer
-        return answer
+def clock_found(answers: Mapping[str, Answer | SinkUnavailable], ahead_seconds: float) -> Finding:
+    return check_loki_clock(PathClient(answers), now_seconds=lambda: LOKI_SECONDS + ahead_seconds)
 
 
 def found(answers: Mapping[str, Answer | SinkUnavailable], *, tenant: str | None = None) -> Finding:
@@ -136,3 +117,65 @@ def test_a_token_that_may_only_write_is_enough() -> None:
     answers = {READY: Answer(200), LABELS: Answer(403, "insufficient scope")}
 
     assert found(answers).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("ahead_seconds", [-4.4, 0, 0.9, 5.4])
+def test_clocks_that_agree_are_fine(ahead_seconds: float) -> None:
+    assert clock_found(DATED, ahead_seconds).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "text"),
+    [
+        (10.5, "our clock is 10 s ahead of Loki's"),
+        (-119.5, "our clock is 2.0 min behind Loki's"),
+        (600, "our clock is 10.0 min ahead of Loki's"),
+        (-5 * HOUR_SECONDS, "our clock is 5.0 h behind Loki's"),
+        (-6 * 24 * HOUR_SECONDS, "our clock is 6.0 days behind Loki's"),
+    ],
+)
+def test_clocks_that_differ_are_noted(ahead_seconds: float, text: str) -> None:
+    finding = clock_found(DATED, ahead_seconds)
+
+    assert (finding.outcome, finding.text) == (Outcome.NOTED, text)
+    assert "NTP" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "fate"),
+    [(602, "every line would be refused as too new"), (-8 * 24 * HOUR_SECONDS, "as too old")],
+)
+def test_a_clock_with_which_every_line_would_be_refused_fails(
+    ahead_seconds: float, fate: str
+) -> None:
+    finding = clock_found(DATED, ahead_seconds)
+
+    assert finding.outcome is Outcome.FAILED
+    assert fate in finding.text
+
+
+def test_a_slow_answer_does_not_count_as_a_difference() -> None:
+    moments = iter([LOKI_SECONDS - 4.0, LOKI_SECONDS + 4.0])
+    finding = check_loki_clock(PathClient(DATED), now_seconds=lambda: next(moments))
+
+    assert finding.outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+def test_without_a_date_the_clock_is_not_judged(headers: Mapping[str, str]) -> None:
+    finding = clock_found({READY: Answer(200, "ready", headers)}, 9999)
+
+    assert finding.outcome is Outcome.PASSED
+    assert "no Date" in finding.text
+
+
+def test_a_refusal_tells_the_time_as_well() -> None:
+    refusal = Answer(401, "", {"date": "Sun, 22 Nov 2026 05:00:00 GMT"})
+
+    assert clock_found({READY: refusal}, 60).outcome is Outcome.NOTED
+
+
+def test_the_clock_of_a_loki_that_cannot_be_reached_is_not_tried() -> None:
+    finding = clock_found({READY: SinkUnavailable("down", reason="dns")}, 0)
+
+    assert (finding.text, finding.hint) == ("not tried: Loki cannot be reached", "")

@@ -82,6 +82,9 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
         ({"tenant": "a\n"}, "match pattern"),
         ({"max_batch_bytes": 4_000_001}, "4000000"),
         ({"encoding": "xml"}, "protobuf"),
+        ({"too_old": "keep"}, "restamp"),
+        ({"spool_max_bytes": 0}, "greater than or equal to 1"),
+        ({"dead_letter_max_bytes": 0}, "greater than or equal to 1"),
         ({"connect_timeout_seconds": 0}, "greater than 0"),
         ({"urll": "http://x"}, "Extra"),
     ],
@@ -101,5 +104,33 @@ def test_the_sink_knows_how_much_it_takes() -> None:
     assert settings(max_batch_bytes=1000).build().max_batch_bytes == 1000
 
 
-def test_there_is_one_check() -> None:
-    assert [check.name for check in settings().checks()] == ["check_loki_connection"]
+def test_what_waits_and_what_is_refused_has_limits() -> None:
+    found = settings()
+
+    assert (found.queue_max_bytes, found.spool_max_bytes) == (64 * 1024**2, 1024**3)
+    assert (found.too_old, found.dead_letter_max_bytes) == ("dead_letter", 64 * 1024**2)
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        (
+            "http://x",
+            ["check_loki_connection", "check_loki_clock", "check_loki_limits"],
+        ),
+        (
+            "https://x",
+            ["check_loki_connection", "check_loki_clock", "check_loki_limits", "check_loki_tls"],
+        ),
+    ],
+)
+def test_certificates_are_only_checked_where_there_are_some(url: str, names: list[str]) -> None:
+    assert [check.name for check in settings(url=url).checks()] == names
+
+
+def test_a_rehearsal_sends_the_same_but_tells_nobody_who_we_are() -> None:
+    real = settings(url="https://x", token=SECRET, tenant="ops", ca="ca.pem", encoding="json")
+    rehearsed = real.rehearsal("http://stand-in")
+
+    assert (rehearsed.url, rehearsed.encoding) == ("http://stand-in", "json")
+    assert (rehearsed.token, rehearsed.tenant, rehearsed.ca) == (None, None, None)

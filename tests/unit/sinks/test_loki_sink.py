@@ -7,7 +7,7 @@ from typing import Literal
 import orjson
 import pytest
 
-from shipper.core.errors import BatchTooLarge, SinkUnavailable
+from shipper.core.errors import BatchToSplit, SinkUnavailable
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
 from shipper.sinks.loki.access import Login, TlsFiles
@@ -85,7 +85,7 @@ def test_nothing_to_write_is_not_sent() -> None:
 def test_a_stream_above_the_size_of_a_batch_is_not_sent() -> None:
     client = ScriptedClient()
 
-    with pytest.raises(BatchTooLarge):
+    with pytest.raises(BatchToSplit):
         sink_of(client, max_batch_bytes=100).write(Stream({}, [1, 2], [b"x" * 40, b"x" * 40]))
     assert client.asked == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.core.errors import BatchRefused, BatchTooLarge, SinkUnavailable
+from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkUnavailable
 from shipper.core.record import Stream
 from shipper.sinks.loki.answer import Answer
 from shipper.sinks.loki.verdict import judge
@@ -157,14 +157,77 @@ def test_what_the_ingester_never_saw_was_too_old_or_too_new() -> None:
         ),
     ],
 )
-def test_where_the_text_does_not_tell_all_are_rejected(text: str) -> None:
-    assert refused(text) == dict.fromkeys(range(6), "bad_request")
+def test_where_the_text_does_not_tell_which_the_push_is_to_be_split(text: str) -> None:
+    with pytest.raises(BatchToSplit) as caught:
+        refused(text)
+
+    assert caught.value.reason == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("EOF", id="empty"),
+        pytest.param(
+            "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: , error found in #10 byte of",
+            id="cut short",
+        ),
+        pytest.param("readObjectStart: expect { or n, but found [, error", id="no object"),
+        pytest.param(
+            "ReadObjectCB: Value looks like Number/Boolean/None, but can't find its end: ',' or '}' symbol",
+            id="a lone surrogate",
+        ),
+        pytest.param(
+            "timestamp: &types.Timestamp{Seconds: 1,\nNanos: 1000000000,\n}: nanos not in range [0, 1e9)",
+            id="a time that is none",
+        ),
+        pytest.param("gzip: invalid header", id="not gzip"),
+    ],
+)
+def test_a_body_that_cannot_be_decoded_is_to_be_split(text: str) -> None:
+    with pytest.raises(BatchToSplit) as caught:
+        refused(text)
+
+    assert caught.value.reason == "bad_request"
+
+
+def test_a_record_that_is_refused_alone_without_a_name_is_still_to_be_split() -> None:
+    with pytest.raises(BatchToSplit):
+        refused("something new", stream_of(1))
 
 
 def test_a_text_that_was_not_read_to_its_end_is_not_counted_in() -> None:
-    rejections = judge(Answer(400, OLD % 2, whole=False), stream_of())
+    with pytest.raises(BatchToSplit):
+        judge(Answer(400, OLD % 2, whole=False), stream_of())
 
-    assert [rejection.index for rejection in rejections] == [0, 1, 2, 3, 4, 5]
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        ("text/html; charset=utf-8", "<html>Bad Request</html>"),
+        ("application/xml", "<Error><Code>InvalidRequest</Code></Error>"),
+        ("application/json", '{"error":"no handler found for uri [/loki/api/v1/push]"}'),
+    ],
+)
+def test_a_400_that_is_not_plain_text_is_not_from_loki(content_type: str, text: str) -> None:
+    with pytest.raises(SinkUnavailable) as caught:
+        judge(Answer(400, text, {"content-type": content_type}), stream_of())
+
+    assert (caught.value.reason, caught.value.blame) == ("not_loki", Blame.DESTINATION)
+
+
+def test_an_http_answer_of_nginx_at_an_https_port_is_about_tls() -> None:
+    page = "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>"
+
+    with pytest.raises(SinkUnavailable) as caught:
+        judge(Answer(400, page, {"content-type": "text/html"}), stream_of())
+    assert caught.value.reason == "tls"
+
+
+def test_refused_records_are_named_whatever_a_gateway_calls_the_text() -> None:
+    answer = Answer(400, OLD % 2, {"content-type": "application/json"})
+
+    assert [one.index for one in judge(answer, stream_of())] == [0]
 
 
 def test_a_rejection_carries_what_loki_said() -> None:
@@ -200,12 +263,6 @@ def test_a_rejection_carries_what_loki_said() -> None:
             "ingestion_blocked",
         ),
         (260, "", "ingestion_blocked"),
-        (
-            500,
-            'normalization for label name "é" resulted in invalid name "_"',
-            "bad_metadata_name",
-        ),
-        (500, "label name is empty", "bad_metadata_name"),
     ],
 )
 def test_what_never_gets_better_is_refused(status: int, text: str, reason: str) -> None:
@@ -215,10 +272,23 @@ def test_what_never_gets_better_is_refused(status: int, text: str, reason: str) 
     assert caught.value.reason == reason
 
 
-def test_422_rejects_everything() -> None:
+def test_422_is_to_be_split() -> None:
     text = "error at least one valid stream is required for ingestion"
 
-    assert len(judge(Answer(422, text), stream_of())) == 6
+    with pytest.raises(BatchToSplit) as caught:
+        judge(Answer(422, text), stream_of())
+    assert caught.value.reason == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['normalization for label name "é" resulted in invalid name "_"', "label name is empty"],
+)
+def test_a_500_about_one_records_metadata_is_to_be_split(text: str) -> None:
+    with pytest.raises(BatchToSplit) as caught:
+        judge(Answer(500, text), stream_of())
+
+    assert caught.value.reason == "bad_metadata_name"
 
 
 @pytest.mark.parametrize(
@@ -239,51 +309,64 @@ def test_422_rejects_everything() -> None:
     ],
 )
 def test_what_is_too_large_is_to_be_split(status: int, text: str) -> None:
-    with pytest.raises(BatchTooLarge) as caught:
+    with pytest.raises(BatchToSplit) as caught:
         judge(Answer(status, text), stream_of())
 
     assert caught.value.reason == "too_large"
 
 
 @pytest.mark.parametrize(
-    ("status", "text", "reason", "bounded"),
+    ("status", "text", "reason", "blame"),
     [
-        (301, "", "redirected", False),
-        (307, "", "redirected", False),
-        (401, "no org id", "unauthorized", False),
-        (403, "", "forbidden", False),
-        (404, "404 page not found", "not_found", False),
-        (405, "", "not_found", False),
-        (408, "", "timeout", False),
-        (400, "multiple org IDs present", "bad_tenant", False),
-        (400, "tenant ID 'a b/c' contains unsupported character ' '", "bad_tenant", False),
-        (400, "tenant ID is '.' or '..'", "bad_tenant", False),
-        (400, "tenant ID is too long: max 150 characters", "bad_tenant", False),
-        (400, "Client sent an HTTP request to an HTTPS server.", "tls", False),
-        (418, "", "bad_request", True),
-        (429, RATE, "rate_limited", False),
-        (429, "slow down", "rate_limited", False),
-        (429, STREAM_RATE, "per_stream_rate_limited", False),
-        (429, STREAMS, "stream_limited", True),
-        (500, "empty ring", "not_ready", False),
-        (500, "Ingester is shutting down", "not_ready", False),
-        (500, "at least 2 live replicas required, could only find 1", "not_ready", False),
-        (500, "too many unhealthy instances in the ring", "not_ready", False),
-        (500, "rpc error: code = Unavailable desc = x", "not_ready", False),
-        (500, "something else", "server_error", True),
-        (502, "Bad Gateway", "not_ready", False),
-        (503, "", "not_ready", False),
-        (504, "", "not_ready", False),
-        (599, "", "server_error", True),
+        (301, "", "redirected", Blame.DESTINATION),
+        (307, "", "redirected", Blame.DESTINATION),
+        (401, "no org id", "unauthorized", Blame.DESTINATION),
+        (402, "", "forbidden", Blame.DESTINATION),
+        (403, "", "forbidden", Blame.DESTINATION),
+        (404, "404 page not found", "not_found", Blame.DESTINATION),
+        (405, "", "not_found", Blame.DESTINATION),
+        (407, "", "unauthorized", Blame.DESTINATION),
+        (408, "", "timeout", Blame.DESTINATION),
+        (499, "", "connection_lost", Blame.DESTINATION),
+        (400, "multiple org IDs present", "bad_tenant", Blame.DESTINATION),
+        (
+            400,
+            "tenant ID 'a b/c' contains unsupported character ' '",
+            "bad_tenant",
+            Blame.DESTINATION,
+        ),
+        (400, "tenant ID is '.' or '..'", "bad_tenant", Blame.DESTINATION),
+        (400, "tenant ID is too long: max 150 characters", "bad_tenant", Blame.DESTINATION),
+        (400, "Client sent an HTTP request to an HTTPS server.", "tls", Blame.DESTINATION),
+        (418, "", "bad_request", Blame.UNKNOWN),
+        (429, RATE, "rate_limited", Blame.DESTINATION),
+        (429, "slow down", "rate_limited", Blame.DESTINATION),
+        (429, STREAM_RATE, "per_stream_rate_limited", Blame.STREAM),
+        (429, STREAMS, "stream_limited", Blame.LIMIT),
+        (500, "empty ring", "not_ready", Blame.DESTINATION),
+        (500, "Ingester is shutting down", "not_ready", Blame.DESTINATION),
+        (
+            500,
+            "at least 2 live replicas required, could only find 1",
+            "not_ready",
+            Blame.DESTINATION,
+        ),
+        (500, "too many unhealthy instances in the ring", "not_ready", Blame.DESTINATION),
+        (500, "rpc error: code = Unavailable desc = x", "not_ready", Blame.DESTINATION),
+        (500, "something else", "server_error", Blame.UNKNOWN),
+        (502, "Bad Gateway", "not_ready", Blame.DESTINATION),
+        (503, "", "not_ready", Blame.DESTINATION),
+        (504, "", "not_ready", Blame.DESTINATION),
+        (599, "", "server_error", Blame.UNKNOWN),
     ],
 )
 def test_what_may_get_better_is_unavailable(
-    status: int, text: str, reason: str, bounded: bool
+    status: int, text: str, reason: str, blame: Blame
 ) -> None:
     with pytest.raises(SinkUnavailable) as caught:
         judge(Answer(status, text), stream_of())
 
-    assert (caught.value.reason, caught.value.bounded) == (reason, bounded)
+    assert (caught.value.reason, caught.value.blame) == (reason, blame)
     assert str(status) in str(caught.value)
 
 
@@ -301,13 +384,13 @@ def test_a_web_page_is_no_loki() -> None:
 def test_a_push_above_the_rate_is_split_and_a_single_record_not_tried_for_ever(
     text: str, line_bytes: int, reason: str
 ) -> None:
-    with pytest.raises(BatchTooLarge) as split:
+    with pytest.raises(BatchToSplit) as split:
         judge(Answer(429, text), stream_of(2, line=b"x" * (line_bytes // 2)))
     with pytest.raises(SinkUnavailable) as alone:
         judge(Answer(429, text), stream_of(1, line=b"x" * line_bytes))
 
     assert (split.value.reason, alone.value.reason) == (reason, reason)
-    assert alone.value.bounded
+    assert alone.value.blame is Blame.LIMIT
 
 
 def test_the_wait_that_was_asked_for_is_passed_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.sinks.prometheus import Exposition
-from shipper.telemetry.families import FAMILIES, LINES_DROPPED, SPOOL_LINES, Family
+from shipper.telemetry.families import FAMILIES, LINES_DROPPED, MEMORY_LINES, Family
 from shipper.telemetry.tally import Snapshot, Tally
 
 COUNTER = Family("polls_total", "counter", "Polls.", ("metric",))
 GAUGE = Family("waiting", "gauge", "Lines.", ("metric",))
 HISTOGRAM = Family("seconds", "histogram", "Seconds.", ("metric",), (0.5, 1))
+FRESH = Family("fresh", "gauge", "New.", ("metric",))
+GAUGE_INSTEAD = replace(COUNTER, kind="gauge")
+OTHER_LABELS = replace(COUNTER, labels=("metric", "result"))
+OTHER_BUCKETS = replace(HISTOGRAM, buckets=(0.5, 2))
 
 
 @pytest.fixture
@@ -100,10 +105,10 @@ def test_a_gauge_that_is_no_longer_reported_vanishes(exposition: Exposition) -> 
 
 
 def test_lines_that_waited_in_a_worker_that_ended_count_as_dropped() -> None:
-    exposition = Exposition([LINES_DROPPED, SPOOL_LINES])
-    waiting: Snapshot = {SPOOL_LINES.name: [(("a", "loki"), [3]), (("a", "other"), [2])]}
+    exposition = Exposition([LINES_DROPPED, MEMORY_LINES])
+    waiting: Snapshot = {MEMORY_LINES.name: [(("a", "loki"), [3]), (("a", "other"), [2])]}
     exposition.take("a", 7, waiting)
-    exposition.take("a", 8, {SPOOL_LINES.name: [(("a", "loki"), [0])]})
+    exposition.take("a", 8, {MEMORY_LINES.name: [(("a", "loki"), [0])]})
     exposition.take("a", 9, {})
 
     assert samples(exposition) == {
@@ -177,4 +182,78 @@ def test_a_total_adds_all_labels_and_predecessors_of_one_worker() -> None:
     exposition.take("other", 3, tally.snapshot())
 
     assert exposition.total("m", LINES_DROPPED) == 10
-    assert exposition.total("other", SPOOL_LINES) == 0
+    assert exposition.total("other", MEMORY_LINES) == 0
+
+
+# Other families, other origins
+
+
+def test_counters_of_what_stays_go_on_and_those_of_what_went_vanish(
+    exposition: Exposition,
+) -> None:
+    exposition.take("a", 7, counts(5, "a"))
+    exposition.take("b", 8, counts(3, "b"))
+    exposition.follow([COUNTER], {"a"})
+    exposition.take("a", 9, counts(1, "a"))
+
+    assert samples(exposition) == {'polls_total{metric="a"}': 6}
+
+
+def test_a_family_that_is_new_is_shown(exposition: Exposition) -> None:
+    exposition.follow([COUNTER, FRESH], {"a"})
+    exposition.take("a", 7, {"fresh": [(("a",), [4])]})
+
+    assert samples(exposition) == {'fresh{metric="a"}': 4}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counted"),
+    [
+        pytest.param(COUNTER, GAUGE_INSTEAD, [5], id="another kind"),
+        pytest.param(HISTOGRAM, OTHER_BUCKETS, [1, 0, 2, 9.5], id="other buckets"),
+        pytest.param(COUNTER, OTHER_LABELS, [5], id="other labels"),
+    ],
+)
+def test_what_was_counted_under_a_name_that_means_something_else_now_is_forgotten(
+    before: Family, after: Family, counted: list[float]
+) -> None:
+    exposition = Exposition([before])
+    old: Snapshot = {before.name: [(("a",), counted)]}
+    exposition.take("a", 6, old)
+    exposition.take("a", 7, old)
+    exposition.follow([after], {"a"})
+    exposition.take("a", 7, old)
+    exposition.take("a", 8, {})
+
+    assert samples(exposition) == {}
+
+
+def test_what_a_new_process_counts_under_the_new_meaning_is_shown() -> None:
+    exposition = Exposition([COUNTER])
+    exposition.take("a", 7, counts(5))
+    exposition.follow([GAUGE_INSTEAD], {"a"})
+    exposition.take("a", 8, counts(2))
+
+    assert samples(exposition) == {'polls_total{metric="a"}': 2}
+
+
+def test_another_sentence_beside_a_name_forgets_nothing(exposition: Exposition) -> None:
+    exposition.take("a", 7, counts(5))
+    exposition.follow([replace(COUNTER, help="Looks.")], {"a"})
+
+    assert samples(exposition) == {'polls_total{metric="a"}': 5}
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param((("a",), [1, 0, 2]), id="too few numbers"),
+        pytest.param((("a", "b"), [1, 0, 2, 9.5]), id="too many labels"),
+    ],
+)
+def test_series_that_do_not_fit_the_family_are_not_taken(
+    exposition: Exposition, series: tuple[tuple[str, ...], list[float]]
+) -> None:
+    exposition.take("a", 7, {"seconds": [series], **counts(5)})
+
+    assert samples(exposition) == {'polls_total{metric="a"}': 5}
