@@ -114,6 +114,11 @@ def started(worker: Worker, now_seconds: float) -> Worker:
     )
 
 
+def afresh(worker: Worker, reason: str) -> Worker:
+    """Return the worker as if nothing had happened but its restarts, due at once."""
+    return Worker(restarts=worker.restarts, reason=reason)
+
+
 def observe(worker: Worker, sight: Sight, policy: Policy) -> Worker:
     """Return the worker as the sight of its living process makes it."""
     if worker.phase is Phase.STARTING and sight.beat_seconds > 0:

@@ -15,6 +15,7 @@ from shipper.supervise.lifecycle import (
     Sight,
     Step,
     Worker,
+    afresh,
     died,
     hung,
     next_step,
@@ -86,6 +87,21 @@ def test_only_later_starts_are_restarts() -> None:
     worker = started(started(started(Worker(), 5), 6), 7)
 
     assert worker.restarts == 2
+
+
+def test_a_worker_that_starts_afresh_is_due_at_once_and_forgiven_but_counts_its_restarts_on() -> (
+    None
+):
+    worker = Worker(Phase.FAILED, 90, 80, failures=3, crashes=3, restarts=2, reason="given up")
+
+    assert afresh(worker, "stopped by a reload") == Worker(restarts=2, reason="stopped by a reload")
+    assert next_step(afresh(worker, ""), sight(91), timeout_seconds=9, policy=POLICY) is Step.START
+
+
+def test_starting_afresh_is_no_restart() -> None:
+    worker = started(afresh(started(Worker(), 5), ""), 6)
+
+    assert worker.restarts == 0
 
 
 @pytest.mark.parametrize(("beat", "phase"), [(0, Phase.STARTING), (6, Phase.RUNNING)])
