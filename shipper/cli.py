@@ -19,10 +19,12 @@ from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
 from shipper.startup.table import as_json, show
 from shipper.telemetry.log import LogSettings
+from shipper.wiring import cursors, dead_letters
 from shipper.wiring.gate import check as try_checks
 from shipper.wiring.once import poll_once
+from shipper.wiring.replay import replay
 from shipper.wiring.run import run as run_workers
-from shipper.wiring.settings import RunSettings
+from shipper.wiring.settings import DRAIN_SECONDS, RunSettings
 from shipper.wiring.vocabulary import vocabulary
 
 USAGE_EXIT_CODE = 2
@@ -103,7 +105,7 @@ def cli() -> None:
 @cli.command()
 @with_flags
 def run(**given: Any) -> None:  # noqa: ANN401 - the values of the flags
-    """Check the surroundings, then run one worker per metric until SIGINT or SIGTERM."""
+    """Check the surroundings, then run one worker per metric until SIGINT or SIGTERM; SIGHUP reloads."""
     run_workers(_settings(given), console=Console())
 
 
@@ -126,10 +128,13 @@ def check(ctx: click.Context, /, as_machine: bool, **given: Any) -> None:  # noq
 @cli.command()
 @click.argument("metric")
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Deliver nothing; print what would be.")
+@click.option("--verdict", is_flag=True, help="With --dry-run: print what Loki would say to it.")
 @with_flags
-def once(metric: str, dry_run: bool, **given: Any) -> None:  # noqa: ANN401 - flags
+def once(metric: str, dry_run: bool, verdict: bool, **given: Any) -> None:  # noqa: ANN401 - flags
     """Poll METRIC once and deliver what it brought."""
-    poll_once(_settings(given), metric, dry_run=dry_run, console=Console())
+    if verdict and not dry_run:
+        raise click.UsageError("--verdict needs --dry-run")
+    poll_once(_settings(given), metric, dry_run=dry_run, verdict=verdict, console=Console())
 
 
 @cli.command()
@@ -141,6 +146,87 @@ def demo(seconds: float | None, **given: Any) -> None:  # noqa: ANN401 - the val
     from shipper.wiring.demo import demonstrate
 
     demonstrate(_settings(given), given, seconds=seconds, console=Console())
+
+
+@cli.group(name="dead-letter")
+def dead_letter() -> None:
+    """Look at the lines that Loki refused for good, and send them again."""
+
+
+@dead_letter.command(name="list")
+@click.argument("metric", required=False)
+@click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
+)
+@_option(next(flag for flag in FLAGS if flag.name == "state_dir"))
+def list_dead_letters(
+    metric: str | None, as_machine: bool, limit: int, state_dir: str | None
+) -> None:
+    """Count the lines that were refused, by metric and reason, and show the newest, of METRIC or of all."""
+    found = dead_letters.survey(
+        Path(state_dir) if state_dir else default_state_dir(), metric, newest_records=limit
+    )
+    click.echo(
+        dead_letters.as_json(found) if as_machine else "\n".join(dead_letters.as_text(found))
+    )
+
+
+@dead_letter.command(name="replay")
+@click.argument("metric", required=False)
+@click.option("--reason", help="Only those refused for this reason, like too_old.")
+@click.option(
+    "--restamp", is_flag=True, help="Give them the present time; theirs becomes original_time."
+)
+@with_flags
+def replay_dead_letters(
+    metric: str | None,
+    reason: str | None,
+    restamp: bool,
+    **given: Any,  # noqa: ANN401 - flags
+) -> None:
+    """Send the lines that were refused to Loki again, of METRIC or of all; works while Shipper runs."""
+    replay(_settings(given), metric, reason=reason, restamp=restamp, console=Console())
+
+
+@cli.group()
+def cursor() -> None:
+    """Look at how far every source was read, and change it while Shipper does not run."""
+
+
+@cursor.command(name="list")
+@click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
+@_option(next(flag for flag in FLAGS if flag.name == "state_dir"))
+def list_cursors(as_machine: bool, state_dir: str | None) -> None:
+    """Show the cursor of every metric that has one; works while Shipper runs."""
+    places = cursors.survey(Path(state_dir) if state_dir else default_state_dir())
+    click.echo(cursors.as_json(places) if as_machine else "\n".join(cursors.as_text(places)))
+
+
+@cursor.command(name="set")
+@click.argument("metric")
+@click.argument("values", nargs=-1, required=True)
+@click.option("--types", help="Types of the values, like datetime,int; where there is no cursor.")
+@click.option("--kind", help="Kind of source.  [default: what the configuration says]")
+@with_flags
+def set_cursor(
+    metric: str,
+    values: tuple[str, ...],
+    types: str | None,
+    kind: str | None,
+    **given: Any,  # noqa: ANN401 - flags
+) -> None:
+    """Let METRIC go on behind VALUES, one for each cursor column; write -- before a negative one."""
+    wanted = [word.strip() for word in types.split(",")] if types else ()
+    cursors.set_cursor(_settings(given), metric, values, types=wanted, kind=kind)
+
+
+@cursor.command(name="reset")
+@click.argument("metric")
+@with_flags
+def reset_cursor(metric: str, **given: Any) -> None:  # noqa: ANN401 - flags
+    """Forget the cursor of METRIC: the next start begins as its entry says."""
+    cursors.reset_cursor(_settings(given), metric)
 
 
 @cli.command()
@@ -175,6 +261,7 @@ def _settings(given: dict[str, Any]) -> RunSettings:
         overrides=overrides(given),
         state_dir=Path(given["state_dir"]) if given["state_dir"] else default_state_dir(),
         wait_seconds=given["wait_seconds"] or 0.0,
+        drain_seconds=DRAIN_SECONDS if given["drain_seconds"] is None else given["drain_seconds"],
         log=LogSettings(
             level=given["log_level"] or "info",
             form=given["log_format"] or "text",

@@ -66,6 +66,7 @@ FLAGS = (
     Flag("http_port", "number", "9108", "Their port; 0 lets the system choose", "http.port"),
     Flag("http_token_file", "secret_file", "-", "File with their bearer token; a must beyond loopback", "http.token"),
     Flag("wait_seconds", "seconds", "0", "How long the startup checks keep trying before they give up"),
+    Flag("drain_seconds", "seconds", "20", "How long workers may deliver what waits after the order to stop"),
     Flag("log_file_path", "path", "-", "Rotating log file beside the console"),
     Flag("log_level", "text", "info", "Least severe level logged", choices=("debug", "info", "warning", "error")),
     Flag("log_format", "text", "text", "How log lines look", choices=("text", "json")),

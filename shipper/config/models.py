@@ -122,6 +122,9 @@ class SourceSettings(Settings):
     section: ClassVar[type[Settings] | None] = None
     """Settings shared by all entries of this kind, under a top-level key named like the kind."""
 
+    can_wait: ClassVar[bool] = False
+    """Whether the far end keeps what is not read, so that reading can stop while there is no room."""
+
     example_metric: ClassVar[str] = "example"
     """What the metric in an example of this kind is called."""
 
@@ -161,6 +164,16 @@ class SourceSettings(Settings):
     metrics: list[ColumnMetric] = []
     """Prometheus metrics made from the rows."""
 
+    spool_max_bytes: int | None = Field(default=None, ge=1)
+    """The most that waits on disk while Loki cannot be reached. Default: `loki.spool_max_bytes`."""
+
+    spool_full: Literal["wait", "drop_oldest"] | None = None
+    """What happens when it is full: the source is not read until there is room, or the oldest lines are dropped and
+    counted. Default: `wait` for sources that can send later what was not read, else `drop_oldest`."""
+
+    too_old: Literal["dead_letter", "restamp", "drop"] | None = None
+    """What becomes of lines that Loki refuses because they come too late. Default: `loki.too_old`."""
+
     required: bool = True
     """`false`: a failing startup check of this entry only warns, and its worker keeps trying."""
 
@@ -176,6 +189,11 @@ class SourceSettings(Settings):
         if self.timeout_seconds is not None:
             return self.timeout_seconds
         return max(MIN_TIMEOUT_SECONDS, TIMEOUT_IN_PERIODS * self.every_seconds)
+
+    @property
+    def waits_when_full(self) -> bool:
+        """Whether the source is not read while the spool is full; else its oldest lines are dropped."""
+        return self.can_wait if self.spool_full is None else self.spool_full == "wait"
 
     def objections(self, section: Settings | None) -> Sequence[str]:
         """Say what is wrong with this entry beside its section, each as `key: rule`; the default is nothing."""

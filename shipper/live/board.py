@@ -46,6 +46,15 @@ class Board:
     _supervised: Mapping[str, Any] = field(default_factory=dict)
     _ticked_seconds: float | None = None
 
+    def follow(self, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+        """Show these metrics from now on; what was reported of others is forgotten."""
+        self.metrics = metrics
+        self._states = {name: state for name, state in self._states.items() if name in metrics}
+
+    def expects(self, origin: str) -> bool:
+        """Tell whether it shows what reports from `origin` say; a metric that was removed may still report."""
+        return origin == SUPERVISOR or origin in self.metrics
+
     def take(self, report: Report) -> None:
         """Remember a report instead of the one before it."""
         if report["origin"] == SUPERVISOR:

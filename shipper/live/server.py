@@ -8,13 +8,15 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import orjson
 import uvicorn
 import zmq
 import zmq.asyncio
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shipper.live.feed import Report
 
@@ -30,21 +32,33 @@ class QuietServer(uvicorn.Server):
         yield
 
 
+@dataclass(slots=True)
+class Front:
+    """An application whose place another can take between two requests."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application of this moment answer."""
+        await self.app(scope, receive, send)
+
+
 def serve(
     app: ASGIApp,
     listening: socket.socket,
     feed: str,
     *,
     take: Callable[[Report], None],
+    follow: Callable[[Any], ASGIApp],
     beat: Callable[[], None],
     orders: Connection,
 ) -> None:
     """Serve `app` on an open socket and give every report from the address `feed` to `take`.
 
-    Returns when `orders` says `stop`; ends the process at once when `orders` is closed, because then the
-    supervisor is gone.
+    Returns when `orders` says `stop`; anything else that it says goes to `follow`, which returns the application
+    that answers from then on. Ends the process at once when `orders` is closed, because then the supervisor is gone.
     """
-    asyncio.run(_serve(app, listening, feed, take, beat, orders))
+    asyncio.run(_serve(app, listening, feed, take, follow, beat, orders))
 
 
 async def _serve(
@@ -52,21 +66,26 @@ async def _serve(
     listening: socket.socket,
     feed: str,
     take: Callable[[Report], None],
+    follow: Callable[[Any], ASGIApp],
     beat: Callable[[], None],
     orders: Connection,
 ) -> None:
+    front = Front(app)
     server = QuietServer(
         uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            front, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
         )
     )
 
     def obey() -> None:
         try:
-            orders.recv()
+            word = orders.recv()
         except EOFError:
             os._exit(0)
-        server.should_exit = True
+        if word == "stop":
+            server.should_exit = True
+        else:
+            front.app = follow(word)
 
     asyncio.get_running_loop().add_reader(orders.fileno(), obey)
     background = [

@@ -6,12 +6,30 @@ import errno
 import fcntl
 import ipaddress
 import os
+import shutil
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.core.errors import StartupError
+
+MIB = 1024 * 1024
+LEAST_FREE_BYTES = 16 * MIB
+"""A disk with less is as good as full: a cursor could no longer be kept."""
+
+TRIAL_BYTES = 4096
+
+_STATE_DIR_HINT = "choose another with --state_dir"
+_NOT_WRITABLE = {
+    errno.EROFS: ("is on a read-only file system", f"mount it for writing, or {_STATE_DIR_HINT}"),
+    errno.ENOSPC: ("is on a disk that is full", f"make room there, or {_STATE_DIR_HINT}"),
+    errno.EDQUOT: (
+        "is on a disk where our quota is used up",
+        f"make room there, or {_STATE_DIR_HINT}",
+    ),
+    errno.EACCES: ("may not be written by us", f"see to its owner and mode, or {_STATE_DIR_HINT}"),
+}
 
 
 class Unusable(StartupError):
@@ -35,10 +53,12 @@ class StateDir:
     Attributes:
         path: The directory.
         lock: File descriptor of the locked file; the kernel lets go of the lock when the process ends.
+        free_bytes: What the disk had left when the directory was claimed.
     """
 
     path: Path
     lock: int
+    free_bytes: int
 
     def release(self) -> None:
         """Let another Shipper have the directory."""
@@ -46,28 +66,58 @@ class StateDir:
 
 
 def claim_state_dir(path: Path) -> StateDir:
-    """Make the state directory if it is missing, and lock it.
+    """Make the state directory if it is missing, lock it, and see that it can be written.
 
     Raises:
-        Unusable: It cannot be made or written, or another Shipper runs on it.
+        Unusable: It cannot be made or written, its disk is full, or another Shipper runs on it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        text = f"{path} cannot be used: {error.strerror}"
-        raise Unusable(text, hint="choose another with --state_dir") from None
+        raise _not_writable(path, error) from None
+    with ExitStack() as undo:
+        undo.callback(os.close, lock)
+        _lock(path, lock)
+        try:
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode("ascii"))
+            _write_trial(path / "trial")
+            free_bytes = shutil.disk_usage(path).free
+        except OSError as error:
+            raise _not_writable(path, error) from None
+        if free_bytes < LEAST_FREE_BYTES:
+            text = f"{path} is on a disk with only {free_bytes / MIB:.1f} MiB free"
+            raise Unusable(text, hint=f"make room there, or {_STATE_DIR_HINT}")
+        undo.pop_all()
+    return StateDir(path, lock, free_bytes)
+
+
+def _lock(path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         owner = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
         text = f"another Shipper (pid {owner}) runs on {path}"
         hint = "stop that one, or choose another directory with --state_dir"
         raise Unusable(text, hint=hint, taken=True) from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode("ascii"))
-    return StateDir(path, lock)
+
+
+def _write_trial(path: Path) -> None:
+    """Write a small file through to the disk, and remove it."""
+    try:
+        with path.open("wb") as trial:
+            trial.write(bytes(TRIAL_BYTES))
+            trial.flush()
+            os.fsync(trial.fileno())
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _not_writable(path: Path, error: OSError) -> Unusable:
+    default = (f"cannot be used: {error.strerror}", _STATE_DIR_HINT)
+    fact, hint = _NOT_WRITABLE.get(error.errno or 0, default)
+    return Unusable(f"{path} {fact}", hint=hint)
 
 
 def default_state_dir() -> Path:

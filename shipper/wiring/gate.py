@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.context import ForkServerContext
 from typing import TypeVar
@@ -18,9 +18,11 @@ from shipper.config.models import HttpSettings, SourceSettings
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
+from shipper.sinks.loki.check import NOT_TRIED
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.startup.gate import Gate, Verdict
 from shipper.startup.surroundings import (
+    MIB,
     StateDir,
     Unusable,
     claim_state_dir,
@@ -32,6 +34,9 @@ from shipper.supervise.signals import signal_words
 from shipper.wiring.settings import RunSettings
 
 TAKEN = TypeVar("TAKEN", StateDir, socket.socket)
+
+ROOMY_BYTES = 1024**3
+"""What waits on disk while Loki is away may take this much, for each metric, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,7 @@ def check(settings: RunSettings, *, console: Console) -> list[Verdict]:
             taken.listening.close()
             taken.state_dir.release()
         gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
-        return [
-            *verdicts,
-            *gate.verdicts(_checks(configuration), wait_seconds=settings.wait_seconds),
-        ]
+        return [*verdicts, *_tried(gate, configuration, settings.wait_seconds)]
 
 
 def fork_server(configuration: Configuration) -> ForkServerContext:
@@ -83,7 +85,7 @@ def pass_gate(
     """Try everything, print the table, and return what was taken; `None` when told to stop meanwhile."""
     gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
     taken, verdicts = _take_surroundings(settings, configuration, required=True)
-    verdicts += gate.verdicts(_checks(configuration), wait_seconds=settings.wait_seconds)
+    verdicts += _tried(gate, configuration, settings.wait_seconds)
     if "stop" in words:
         return None
     show(verdicts, console)
@@ -91,6 +93,16 @@ def pass_gate(
     if failed or taken is None:
         raise StartupError(f"failed: {', '.join(failed)}")
     return taken
+
+
+def _tried(gate: Gate, configuration: Configuration, wait_seconds: float) -> list[Verdict]:
+    """Try the checks; those that another one's failure kept from being tried are no failures of their own."""
+    verdicts = gate.verdicts(_checks(configuration), wait_seconds=wait_seconds)
+    not_tried = Finding(Outcome.NOTED, NOT_TRIED)
+    return [
+        replace(each, finding=not_tried) if each.finding.text == NOT_TRIED else each
+        for each in verdicts
+    ]
 
 
 def _checks(configuration: Configuration) -> list[Check]:
@@ -102,7 +114,10 @@ def _checks(configuration: Configuration) -> list[Check]:
         }
         first: SourceSettings = next(iter(entries.values()))
         checks.extend(first.checks(configuration.section_of(first), entries))
-    checks.extend(configuration.section("loki", LokiSettings).checks())
+    with_metadata = any(
+        entry.metadata_fields or entry.label_fields for entry in configuration.metrics.values()
+    )
+    checks.extend(configuration.section("loki", LokiSettings).checks(metadata=with_metadata))
     return checks
 
 
@@ -119,7 +134,7 @@ def _take_surroundings(
     listening, http_verdict = _taken(
         "check_http",
         partial(_listen, http),
-        _address,
+        _listens,
         required=required,
     )
     verdicts = [state_verdict, http_verdict]
@@ -135,8 +150,19 @@ def _listen(http: HttpSettings) -> socket.socket:
     return listen(http.host, http.port)
 
 
-def _where(state_dir: StateDir) -> str:
-    return str(state_dir.path)
+def _where(state_dir: StateDir) -> Finding:
+    text = str(state_dir.path)
+    if state_dir.free_bytes >= ROOMY_BYTES:
+        return Finding(Outcome.PASSED, text)
+    return Finding(
+        Outcome.NOTED,
+        f"{text}: {state_dir.free_bytes // MIB} MiB are free there",
+        "lines wait there while Loki is away: make room, or choose another with --state_dir",
+    )
+
+
+def _listens(listening: socket.socket) -> Finding:
+    return Finding(Outcome.PASSED, _address(listening))
 
 
 def _address(listening: socket.socket) -> str:
@@ -147,7 +173,7 @@ def _address(listening: socket.socket) -> str:
 def _taken(
     name: str,
     take: Callable[[], TAKEN],
-    tell: Callable[[TAKEN], str],
+    tell: Callable[[TAKEN], Finding],
     *,
     required: bool,
 ) -> tuple[TAKEN | None, Verdict]:
@@ -158,4 +184,4 @@ def _taken(
     except Unusable as error:
         outcome = Outcome.NOTED if error.taken and not required else Outcome.FAILED
         return None, Verdict(check, Finding(outcome, str(error), error.hint), 0.0)
-    return taken, Verdict(check, Finding(Outcome.PASSED, tell(taken)), 0.0)
+    return taken, Verdict(check, tell(taken), 0.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
 from shipper import __version__
 from shipper.live.board import SUPERVISOR
@@ -16,30 +17,39 @@ from shipper.telemetry.tally import Tally
 class Rollcall:
     """Keeps the supervisor's own counters and sends them with the state of every metric's worker."""
 
-    def __init__(self, metrics: Iterable[str], feed: FeedSender) -> None:
-        self._metrics = tuple(metrics)
+    def __init__(self, feed: FeedSender) -> None:
         self._feed = feed
-        self._tally = Tally()
-        self._tally.show(families.BUILD, __version__, platform.python_version(), value=1)
+        self._hung: Counter[str] = Counter()
 
     def hung(self, name: str) -> None:
         """Count a poll that was ended by killing its worker, which cannot count it any more."""
-        self._tally.count(families.POLLS, name, "timeout")
+        self._hung[name] += 1
 
     def report(self, workers: Mapping[str, Worker], pids: Mapping[str, int]) -> None:
         """Send who runs, with which pid, and why those that do not run ended."""
-        for name in self._metrics:
-            self._tally.show(families.WORKER_UP, name, value=float(name in pids))
-            self._tally.show(families.WORKER_RESTARTS, name, value=workers[name].restarts)
-        state = {name: _shown(workers[name], pids.get(name, 0)) for name in self._metrics}
         self._feed.send(
             {
                 "origin": SUPERVISOR,
                 "pid": 0,
-                "state": {"workers": state},
-                "tally": self._tally.snapshot(),
+                "state": {
+                    "workers": {
+                        name: _shown(worker, pids.get(name, 0)) for name, worker in workers.items()
+                    }
+                },
+                "tally": self._tally(workers, pids).snapshot(),
             }
         )
+
+    def _tally(self, workers: Mapping[str, Worker], pids: Mapping[str, int]) -> Tally:
+        """Return what is counted of the metrics there are now, so that those of a removed one vanish."""
+        tally = Tally()
+        tally.show(families.BUILD, __version__, platform.python_version(), value=1)
+        for name, worker in workers.items():
+            tally.show(families.WORKER_UP, name, value=float(name in pids))
+            tally.show(families.WORKER_RESTARTS, name, value=worker.restarts)
+            if self._hung[name]:
+                tally.count(families.POLLS, name, "timeout", by=self._hung[name])
+        return tally
 
 
 def _shown(worker: Worker, pid: int) -> dict[str, object]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from logging import Logger
 from multiprocessing.context import ForkServerContext
 from random import Random
+from uuid import uuid4
 
 from rich.console import Console
 from setproctitle import setproctitle
@@ -13,22 +16,31 @@ from setproctitle import setproctitle
 from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
-from shipper.core.errors import StartupError
+from shipper.core.errors import ConfigError, StartupError
 from shipper.live.feed import FeedSender, feed_address
+from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.startup.surroundings import is_loopback
+from shipper.supervise.notify import Notifier
+from shipper.supervise.plan import WorkerPlan
 from shipper.supervise.signals import signal_words
-from shipper.supervise.supervisor import Supervisor, WorkerPlan
+from shipper.supervise.supervisor import Supervisor
 from shipper.telemetry.log import LogSettings, start_logging
+from shipper.wiring.assignment import Assignment
 from shipper.wiring.gate import Surroundings, fork_server, pass_gate
 from shipper.wiring.rollcall import Rollcall
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import families, fixed_labels
-from shipper.wiring.web import WebAssignment, run_web
-from shipper.wiring.worker import Assignment, run_worker
+from shipper.wiring.web import WebAssignment, WebView, run_web
+from shipper.wiring.worker import run_worker
 
 WEB = "(web)"
 """No metric can have this name."""
+
+GATE_SECONDS = 60.0
+"""How long the gate may take beyond `wait_seconds` before whoever watches us is right to think that it hangs; one
+round of its checks takes 16 s at most."""
 
 
 def run(
@@ -38,7 +50,7 @@ def run(
     started: Callable[[Surroundings, list[str]], None] | None = None,
     hangup: str = "reload",
 ) -> None:
-    """Run until SIGINT or SIGTERM.
+    """Run until SIGINT or SIGTERM; SIGHUP reads the configuration again.
 
     Args:
         settings: What the command line says.
@@ -51,22 +63,133 @@ def run(
         StartupError: A startup check failed.
         EveryWorkerGaveUp: No worker is left.
     """
+    notifier = Notifier.taken_from(os.environ, pid=os.getpid(), clock=SystemClock())
     configuration = settings.load()
     context = fork_server(configuration)
     log = _open_log(settings.log)
     # From here on `ps` shows this instead of our arguments, which may hold a password.
     setproctitle("shipper: supervisor")
     with signal_words(hangup=hangup) as words:
-        surroundings = pass_gate(settings, configuration, context, console, words)
+        notifier.status("Trying the startup checks")
+        with notifier.patience(settings.wait_seconds + GATE_SECONDS):
+            surroundings = pass_gate(settings, configuration, context, console, words)
         if surroundings is None:
             log.info("Stopped before anything ran.")
             return
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
-        supervisor = _supervisor(settings, configuration, context, surroundings, log)
+        supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
             started(surroundings, words)
         supervisor.run(words)
         log.info("Stopped.")
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Makes plans of configurations: of the one the run starts with, and of every one that is read again.
+
+    Attributes:
+        settings: What the command line says.
+        surroundings: What the run has taken hold of.
+        feed: Address of the feed to the web process.
+        http: Where the run serves, and whatever is configured later, goes on to serve.
+        log: Where changes are told that a reload cannot follow.
+        run_id: Names this run.
+    """
+
+    settings: RunSettings
+    surroundings: Surroundings
+    feed: str
+    http: HttpSettings
+    log: Logger
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+
+    def replan(self) -> list[WorkerPlan]:
+        """Read the configuration again and return its plans.
+
+        Raises:
+            ConfigError: It cannot be used, at least not without a restart.
+        """
+        configuration = self.settings.load()
+        http = configuration.section("http", HttpSettings)
+        if http.token is None and not is_loopback(self.http.host):
+            raise ConfigError(
+                f"http.token: {self.http.host} can be reached from outside, so a token is needed"
+            )
+        plans = self.plans(configuration)
+        for key in ("host", "port"):
+            now, wanted = getattr(self.http, key), getattr(http, key)
+            if now != wanted:
+                self.log.warning("http.%s: %s instead of %s needs a restart.", key, wanted, now)
+        return plans
+
+    def plans(self, configuration: Configuration) -> list[WorkerPlan]:
+        """Return what to keep running: a worker for every metric, and the web process.
+
+        Raises:
+            ConfigError: A secret cannot be read.
+        """
+        now = SystemClock().monotonic_seconds()
+        labels = fixed_labels(configuration)
+        count = len(configuration.metrics)
+        workers = [
+            self._worker_plan(
+                configuration,
+                metric,
+                labels[metric],
+                now + spread(position, count, entry.every_seconds),
+            )
+            for position, (metric, entry) in enumerate(configuration.metrics.items())
+        ]
+        return [*workers, self._web_plan(configuration)]
+
+    def _worker_plan(
+        self,
+        configuration: Configuration,
+        metric: str,
+        labels: Mapping[str, str],
+        first_seconds: float,
+    ) -> WorkerPlan:
+        entry = configuration.metrics[metric]
+        assignment = Assignment(
+            metric=metric,
+            entry=entry,
+            section=configuration.section_of(entry),
+            loki=configuration.section("loki", LokiSettings),
+            labels=labels,
+            first_seconds=first_seconds,
+            feed=self.feed,
+            log=self.settings.log,
+            drain_seconds=self.settings.drain_seconds,
+            state_dir=self.surroundings.state_dir.path,
+            run_id=self.run_id,
+        )
+        return WorkerPlan(
+            name=metric,
+            target=run_worker,
+            arguments=(assignment,),
+            timeout_seconds=entry.poll_timeout_seconds,
+            fingerprint=replace(assignment, first_seconds=0.0),
+        )
+
+    def _web_plan(self, configuration: Configuration) -> WorkerPlan:
+        token = configuration.section("http", HttpSettings).token
+        metrics = {
+            name: {
+                "type": entry.type,
+                "instance": entry.instance(configuration.section_of(entry)),
+                "every_seconds": entry.every_seconds,
+                "required": entry.required,
+            }
+            for name, entry in configuration.metrics.items()
+        }
+        view = WebView(
+            families=tuple(families(configuration)),
+            metrics=metrics,
+            token=None if token is None else token.reveal(),
+        )
+        assignment = WebAssignment(self.surroundings.listening, self.feed, view)
+        return WorkerPlan(WEB, run_web, (assignment,), attendant=True, fingerprint=view, news=view)
 
 
 def _supervisor(
@@ -75,15 +198,22 @@ def _supervisor(
     context: ForkServerContext,
     surroundings: Surroundings,
     log: Logger,
+    notifier: Notifier,
 ) -> Supervisor:
     feed = feed_address(surroundings.state_dir.path)
-    rollcall = Rollcall(configuration.metrics, FeedSender(feed))
+    http = configuration.section("http", HttpSettings)
+    # What a former run, or one before the machine was started again, knew of Loki is of no use now.
+    Circuit.forget_all(surroundings.state_dir.path / "circuit")
+    planner = Planner(settings, surroundings, feed, http, log)
+    rollcall = Rollcall(FeedSender(feed))
     return Supervisor(
-        plans=_plans(settings, configuration, surroundings, feed),
+        plans=planner.plans(configuration),
+        replan=planner.replan,
         context=context,
         clock=SystemClock(),
         random=Random(),  # noqa: S311 - jitter needs no secrecy
         log=log,
+        notifier=notifier,
         hung=rollcall.hung,
         report=rollcall.report,
         drain_seconds=settings.drain_seconds,
@@ -97,62 +227,3 @@ def _open_log(settings: LogSettings) -> Logger:
         raise StartupError(
             f"the log file {settings.path} cannot be written: {error.strerror}"
         ) from None
-
-
-def _plans(
-    settings: RunSettings,
-    configuration: Configuration,
-    surroundings: Surroundings,
-    feed: str,
-) -> list[WorkerPlan]:
-    labels = fixed_labels(configuration)
-    now = SystemClock().monotonic_seconds()
-    count = len(configuration.metrics)
-    plans = []
-    for position, (metric, entry) in enumerate(configuration.metrics.items()):
-        assignment = Assignment(
-            metric=metric,
-            entry=entry,
-            section=configuration.section_of(entry),
-            loki=configuration.section("loki", LokiSettings),
-            labels=labels[metric],
-            first_seconds=now + spread(position, count, entry.every_seconds),
-            feed=feed,
-            log=settings.log,
-            drain_seconds=settings.drain_seconds,
-        )
-        plans.append(
-            WorkerPlan(
-                name=metric,
-                target=run_worker,
-                arguments=(assignment,),
-                timeout_seconds=entry.poll_timeout_seconds,
-                required=entry.required,
-            )
-        )
-    return [*plans, _web_plan(configuration, surroundings, feed)]
-
-
-def _web_plan(
-    configuration: Configuration,
-    surroundings: Surroundings,
-    feed: str,
-) -> WorkerPlan:
-    token = configuration.section("http", HttpSettings).token
-    metrics = {
-        name: {
-            "type": entry.type,
-            "instance": entry.instance(configuration.section_of(entry)),
-            "every_seconds": entry.every_seconds,
-            "required": entry.required,
-        }
-        for name, entry in configuration.metrics.items()
-    }
-    assignment = WebAssignment(
-        listening=surroundings.listening,
-        feed=feed,
-        families=tuple(families(configuration)),
-        metrics=metrics,
-        token=None if token is None else token.reveal(),
-    )
-    return WorkerPlan(WEB, run_web, (assignment,), attendant=True)

@@ -10,6 +10,8 @@ from shipper.core.errors import ConfigError
 from shipper.telemetry.log import LogSettings
 from shipper.wiring.vocabulary import families, vocabulary
 
+DRAIN_SECONDS = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
@@ -29,7 +31,7 @@ class RunSettings:
     state_dir: Path
     wait_seconds: float = 0.0
     log: LogSettings = field(default_factory=LogSettings)
-    drain_seconds: float = 20.0
+    drain_seconds: float = DRAIN_SECONDS
 
     def load(self) -> Configuration:
         """Return the validated configuration.

@@ -5,20 +5,24 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from setproctitle import setproctitle
 
 from shipper import __version__
 from shipper.core.clock import SystemClock
-from shipper.live.board import Board
+from shipper.live.board import SUPERVISOR, Board
 from shipper.live.feed import Report
 from shipper.sinks.prometheus import Exposition
+from shipper.supervise.orphan import end_with_parent
 from shipper.supervise.pulse import SharedPulse
 from shipper.telemetry import families
 from shipper.telemetry.families import Family
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 TOTALS = {
     "rows_total": families.ROWS,
@@ -30,47 +34,68 @@ TOTALS = {
 
 
 @dataclass(frozen=True, slots=True)
+class WebView:
+    """What is shown, and to whom: the part that a reload can change while the process goes on.
+
+    Attributes:
+        families: What the metrics page shows.
+        metrics: What is known beforehand of every metric.
+        token: Bearer token that is wanted; `None` for everybody.
+    """
+
+    families: tuple[Family, ...]
+    metrics: Mapping[str, Mapping[str, Any]]
+    token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WebAssignment:
     """Everything the web process needs to know; it is sent to the new process.
 
     Attributes:
         listening: The socket to serve on; the supervisor keeps it, so that a new process gets the same port.
         feed: Address to take reports on.
-        families: What the metrics page shows.
-        metrics: What is known beforehand of every metric.
-        token: Bearer token that is wanted; `None` for everybody.
+        view: What to show at first.
     """
 
     listening: socket.socket
     feed: str
-    families: tuple[Family, ...]
-    metrics: Mapping[str, Mapping[str, Any]]
-    token: str | None
+    view: WebView
 
 
 def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop; every `WebView` that the orders bring replaces the one before."""
+    end_with_parent()
     # Imported here, in the one process that serves, so that no worker pays for a web server.
     from shipper.live.server import serve
     from shipper.live.web import web_app
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setproctitle("shipper: web")
-    board = Board(__version__, assignment.metrics, SystemClock())
-    exposition = Exposition(assignment.families)
+    view = assignment.view
+    board = Board(__version__, view.metrics, SystemClock())
+    exposition = Exposition(view.families)
 
     def take(report: Report) -> None:
         origin = report["origin"]
+        if not board.expects(origin):
+            return
         exposition.take(origin, report["pid"], report["tally"])
         totals = {key: exposition.total(origin, family) for key, family in TOTALS.items()}
         report["state"].update(totals)
         board.take(report)
 
+    def follow(newer: WebView) -> ASGIApp:
+        board.follow(newer.metrics)
+        exposition.follow(newer.families, {SUPERVISOR, *newer.metrics})
+        return web_app(board, exposition.page, newer.token)
+
     serve(
-        web_app(board, exposition.page, assignment.token),
+        web_app(board, exposition.page, view.token),
         assignment.listening,
         assignment.feed,
         take=take,
+        follow=follow,
         beat=pulse.beat,
         orders=orders,
     )

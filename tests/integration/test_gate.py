@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.demo.log_store import LogStore
+from shipper.demo.log_store import Limits, LogStore
 from shipper.demo.sqream import Column, Row, SqreamEmulator, StatementRefused, WireType
 from shipper.startup.surroundings import claim_state_dir
 from tests.support.services import free_port
@@ -179,6 +179,30 @@ def test_wait_seconds_lets_loki_come_later(emulator: SqreamEmulator, tmp_path: P
         late.close()
 
 
+def test_checks_that_had_to_wait_for_loki_are_tried_once_it_is_there(
+    emulator: SqreamEmulator, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, {"show_version": 0.3})
+    late = LogStore(port=free_port(), limits=Limits(max_line_bytes=1000))
+    before = emulator.counts.statements.get("1", 0)
+    flags = [*far_ends(emulator, f"http://127.0.0.1:{late._port}", config), "--wait_seconds", "60"]
+    try:
+        with ShipperProcess(["run", *flags], tmp_path) as shipper:
+            until(lambda: emulator.counts.statements.get("1", 0) > before)
+            late.start()
+            until(lambda: late.lines('{job="show_version"}'))
+    finally:
+        late.close()
+
+    rows = [line for line in shipper.stdout.splitlines() if "check_loki_" in line]
+    assert [row.split()[:2] for row in rows] == [
+        ["ok", "check_loki_connection"],
+        ["ok", "check_loki_clock"],
+        ["note", "check_loki_limits"],
+    ]
+    assert "lines over 1000 bytes are refused" in rows[2]
+
+
 def test_a_signal_while_the_gate_waits_ends_it_with_exit_code_0(
     emulator: SqreamEmulator, config: Path, tmp_path: Path
 ) -> None:
@@ -213,8 +237,14 @@ def test_check_as_json_names_the_failed_check_with_a_hint_and_ends_with_3(
     failed = [each for each in found["checks"] if each["outcome"] == "failed"]
 
     assert found["passed"] is False
+    noted = [each for each in found["checks"] if each["outcome"] == "noted"]
+
     assert [each["name"] for each in failed] == ["check_loki_connection"]
     assert failed[0]["hint"]
+    assert [each["name"] for each in noted] == ["check_loki_clock", "check_loki_limits"]
+    assert {(each["text"], each["hint"]) for each in noted} == {
+        ("not tried: Loki cannot be reached", "")
+    }
     assert ended.exit_code == REFUSED_EXIT_CODE
 
 

@@ -71,6 +71,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_the_limits_in_force_can_be_read(http: urllib3.PoolManager) -> None:
+    with LogStore(limits=Limits(max_line_bytes=100)) as store:
+        response = http.request("GET", f"{store.url}/config")
+
+    assert (response.status, response.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert b"\n  max_line_size: 100B\n" in response.data
+
+
 def test_a_push_is_stored_and_recorded(http: urllib3.PoolManager, store: LogStore) -> None:
     response = push(http, store, "a", "b")
 

@@ -12,7 +12,7 @@ import pytest
 
 from shipper import __version__
 from shipper.cli import main
-from shipper.demo.log_store import LogStore
+from shipper.demo.log_store import Limits, LogStore
 from shipper.demo.sqream import Column, SqreamEmulator, WireType
 from tests.support.services import free_port
 from tests.support.shipper_process import ROOT, Ended, command, far_ends, write_config
@@ -102,9 +102,57 @@ def test_a_dry_run_shows_everything_and_delivers_nothing(
         in shown
     )
     assert any(line.endswith('{"node_id":"n[1]","load":3}') for line in shown)
-    assert "node_id: 2" in shown
+    assert "node_id: 2 values" in shown
+    assert not any(line.startswith("warning:") for line in shown)
     assert 'node_load{node_id="n[1]"} 3.0' in shown
     assert 'shipper_rows_total{metric="show_conf"} 3.0' in shown
+
+
+def test_a_verdict_needs_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["once", "show_conf", "--verdict"]) == 2
+    assert "--verdict needs --dry-run" in capsys.readouterr().err
+
+
+def test_a_verdict_tells_what_the_real_loki_would_take(
+    emulator: SqreamEmulator, config: Path, tmp_path: Path
+) -> None:
+    with LogStore(limits=Limits(max_line_bytes=25)) as store:
+        flags = far_ends(emulator, store.url, config)
+        ended = once("show_conf", "--dry-run", "--verdict", folder=tmp_path, flags=flags)
+    _, verdict = ended.stdout.split("What Loki would say, asked of a stand-in with ")
+    lines = verdict.splitlines()
+
+    assert (ended.exit_code, ended.stderr, store.pushes) == (0, "", [])
+    assert lines[0] == f"the limits of {store.url}:"
+    assert lines[1].endswith('node_id="n[1]": 1 of 1 lines refused')
+    assert lines[2].startswith("    line_too_long: max entry size '25' bytes exceeded")
+    assert lines[3].endswith(' {"node_id":"n[1]","load":3}')
+    assert lines[4].endswith('node_id="n2": 1 of 2 lines refused')
+    assert lines[6].endswith(' {"node_id":"n2","load":null}')
+    assert lines[7].startswith("Only the real Loki knows ")
+
+
+def test_a_verdict_without_loki_takes_its_default_limits(
+    emulator: SqreamEmulator, config: Path, tmp_path: Path
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    flags = far_ends(emulator, nobody, config)
+    ended = once("show_conf", "--dry-run", "--verdict", folder=tmp_path, flags=flags)
+    _, verdict = ended.stdout.split("What Loki would say, asked of a stand-in with ")
+    lines = verdict.splitlines()
+
+    assert ended.exit_code == 0
+    assert lines[0] == f"Loki's default limits, because {nobody} does not show its own:"
+    assert [line.rpartition(": ")[2] for line in lines[1:3]] == ["taken", "taken"]
+
+
+def test_a_verdict_on_nothing_says_so(
+    emulator: SqreamEmulator, store: LogStore, config: Path, tmp_path: Path
+) -> None:
+    flags = far_ends(emulator, store.url, config)
+    ended = once("show_locks", "--dry-run", "--verdict", folder=tmp_path, flags=flags)
+
+    assert "nothing, for nothing would be sent" in ended.stdout
 
 
 def test_once_of_an_unknown_metric_names_the_nearest(
@@ -146,6 +194,8 @@ def test_check_prints_one_row_per_check_and_nothing_else(
         ["ok", "check_sqream_connection"],
         ["ok", "check_sqream_on_cpu"],
         ["ok", "check_loki_connection"],
+        ["ok", "check_loki_clock"],
+        ["ok", "check_loki_limits"],
     ]
     assert (ended.exit_code, ended.stderr) == (0, "")
 

@@ -43,7 +43,7 @@ class Ticker:
         self.word = word
         self.count = 0
 
-    def open(self):
+    def open(self, cursor=None):
         if self.word == "never":
             raise SourceRefused("this clock stands")
 

@@ -157,6 +157,15 @@ def test_flags_beside_the_configuration_reach_the_run(ran: Ran) -> None:
     ]
 
 
+@pytest.mark.parametrize(("written", "seconds"), [([], 20), (["--drain_seconds", "0"], 0)])
+def test_how_long_waiting_lines_are_delivered_at_a_stop_can_be_said(
+    ran: Ran, written: list[str], seconds: float
+) -> None:
+    main(written)
+
+    assert ran[0].drain_seconds == seconds
+
+
 def test_the_configuration_lies_beside_the_program(
     ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -341,6 +350,14 @@ def test_once_polls_one_metric(
 
     assert main(["once", *arguments]) == 0
     assert asked == [("m", dry_run)]
+
+
+def test_once_passes_on_that_a_verdict_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(cli, "poll_once", lambda *_, **more: asked.append(more["verdict"]))
+    main(["once", "m", "--dry-run", "--verdict"])
+
+    assert asked == [True]
 
 
 def test_the_demo_gets_its_seconds_and_the_flags(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ class SqreamSource:
         self._connect = connect
         self._session: driver.Session | None = None
 
-    def open(self) -> None:
+    def open(self, cursor: Cursor | None = None) -> None:
+        del cursor  # the functions tell the present state
         self.close()
         self._session = self._connect(
             self._section, timeout_seconds=self._section.login_timeout_seconds

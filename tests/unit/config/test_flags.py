@@ -39,6 +39,7 @@ CONTRACT = [
     "http_port",
     "http_token_file",
     "wait_seconds",
+    "drain_seconds",
     "log_file_path",
     "log_level",
     "log_format",

@@ -44,8 +44,28 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "ship": True,
         "store": None,
         "metrics": [],
+        "spool_max_bytes": None,
+        "spool_full": None,
+        "too_old": None,
         "required": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("can_wait", "written", "waits"),
+    [
+        (False, None, False),
+        (True, None, True),
+        (True, "drop_oldest", False),
+        (False, "wait", True),
+    ],
+)
+def test_a_full_spool_stops_sources_that_can_wait_unless_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, can_wait: bool, written: str | None, waits: bool
+) -> None:
+    monkeypatch.setattr(SqreamSettings, "can_wait", can_wait)
+
+    assert SqreamSettings.model_validate({"spool_full": written}).waits_when_full is waits
 
 
 def test_the_page_is_served_on_loopback_by_default() -> None:

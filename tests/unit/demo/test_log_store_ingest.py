@@ -314,3 +314,12 @@ def test_a_wrong_tenant_is_refused(header: str, status: int, text: str) -> None:
 
 def test_without_authentication_the_tenant_header_is_ignored() -> None:
     assert tenant_of({"x-scope-orgid": ".."}, auth_enabled=False) == "fake"
+
+
+def test_metadata_is_refused_where_it_is_not_allowed(tmp_path: Path) -> None:
+    bench = limited(tmp_path, Limits(allow_metadata=False))
+    refusal = bench.refusal(with_metadata(a="b"), stream("x", (0, "bare")))
+
+    assert refusal.status == 400
+    assert "includes structured metadata, but this feature is disallowed" in refusal.text
+    assert bench.lines() == ["bare"]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from shipper.demo.sqream.catalog import Caller, Catalog, StatementRefused, function_in, served
+from shipper.demo.sqream.catalog import (
+    Caller,
+    Catalog,
+    StatementRefused,
+    function_in,
+    served,
+    served_to_caller,
+)
 from shipper.demo.sqream.columns import Column, WireType
 
 CALLER = Caller(1, 1, "127.0.0.1", "sqream", "master", "monitor", "select t()")
@@ -53,6 +62,13 @@ def test_a_callable_is_asked_for_rows_at_each_execution() -> None:
     function = served("t", COLUMNS, lambda: next(answers))
 
     assert [function.answer(CALLER).rows for _ in range(2)] == [[(1,)], [(2,)]]
+
+
+def test_rows_may_depend_on_the_session_that_asks() -> None:
+    function = served_to_caller("T", COLUMNS, lambda caller: [(caller.connection_id,)])
+    other = replace(CALLER, connection_id=2)
+
+    assert [function.answer(each).rows for each in (CALLER, other)] == [[(1,)], [(2,)]]
 
 
 def test_a_function_added_later_takes_the_place_of_the_earlier() -> None:

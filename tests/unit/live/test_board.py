@@ -120,3 +120,37 @@ def test_a_report_replaces_the_one_before(rig: Rig) -> None:
 
 def test_the_state_names_the_version(rig: Rig) -> None:
     assert rig.board.state()["version"] == "1.2.3"
+
+
+# Other metrics than before
+
+
+def test_a_metric_that_was_removed_vanishes_and_a_new_one_is_a_reason_to_wait(rig: Rig) -> None:
+    rig.supervised(show_locks={"phase": "running"})
+    rig.board.follow({"show_conf": {**KNOWN["show_locks"], "every_seconds": 9}})
+
+    assert [row["metric"] for row in rig.board.state()["metrics"]] == ["show_conf"]
+    assert rig.row("show_conf")["every_seconds"] == 9
+    assert rig.board.reasons_not_ready() == ["show_conf: waiting"]
+
+
+def test_what_is_known_of_metrics_that_stay_is_kept(rig: Rig) -> None:
+    rig.reported("show_locks", rows_total=12)
+    rig.board.follow({"show_locks": KNOWN["show_locks"]})
+
+    assert rig.row("show_locks")["rows_total"] == 12
+
+
+def test_a_metric_that_comes_back_begins_anew(rig: Rig) -> None:
+    rig.reported("extra", rows_total=12)
+    rig.board.follow({"show_locks": KNOWN["show_locks"]})
+    rig.board.follow(KNOWN)
+
+    assert rig.row("extra")["rows_total"] == 0
+
+
+def test_reports_are_expected_of_its_metrics_and_the_supervisor(rig: Rig) -> None:
+    rig.board.follow({"show_locks": KNOWN["show_locks"]})
+    expected = [rig.board.expects(origin) for origin in (SUPERVISOR, "show_locks", "extra")]
+
+    assert expected == [True, True, False]

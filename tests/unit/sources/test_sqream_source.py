@@ -153,7 +153,7 @@ def test_acknowledging_asks_the_server_nothing() -> None:
     server = FakeServer()
     source = source_of(server)
     source.open()
-    source.acknowledge("anything")
+    source.acknowledge(("anything",))
 
     assert server.sessions[0].asked == []
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from shipper.core.errors import StartupError
 from shipper.startup.surroundings import (
+    MIB,
+    Unusable,
     claim_state_dir,
     default_state_dir,
     is_loopback,
@@ -90,6 +95,79 @@ def test_a_state_directory_below_a_file_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(StartupError, match=f"^{path} cannot be used: Not a directory$"):
         claim_state_dir(path)
+
+
+def test_a_directory_is_written_to_and_left_as_it_was(tmp_path: Path) -> None:
+    claim_state_dir(tmp_path).release()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize(
+    ("number", "fact", "hint"),
+    [
+        (errno.EROFS, "is on a read-only file system", "mount it for writing"),
+        (errno.ENOSPC, "is on a disk that is full", "make room there"),
+        (errno.EDQUOT, "is on a disk where our quota is used up", "make room there"),
+        (errno.EACCES, "may not be written by us", "see to its owner and mode"),
+        (errno.EIO, "cannot be used: Input/output error", "choose another with --state_dir"),
+    ],
+)
+@pytest.mark.parametrize("failing", ["mkdir", "fsync"])
+def test_a_directory_that_cannot_be_written_is_told_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    failing: str,
+    number: int,
+    fact: str,
+    hint: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*{"mkdir": (Path, "mkdir"), "fsync": (os, "fsync")}[failing], fail)
+
+    with pytest.raises(Unusable) as caught:
+        claim_state_dir(tmp_path)
+    assert str(caught.value) == f"{tmp_path} {fact}"
+    assert caught.value.hint.startswith(hint)
+
+
+def test_a_directory_that_cannot_be_written_is_not_kept_locked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(Unusable):
+            claim_state_dir(tmp_path)
+    claim_state_dir(tmp_path).release()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def disk_with(free_bytes: int) -> Callable[[Path], SimpleNamespace]:
+    return lambda _path: SimpleNamespace(free=free_bytes)
+
+
+def test_a_disk_with_almost_nothing_left_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", disk_with(15 * MIB + MIB // 2))
+
+    with pytest.raises(Unusable) as caught:
+        claim_state_dir(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is on a disk with only 15.5 MiB free"
+
+
+def test_what_the_disk_has_left_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", disk_with(16 * MIB))
+    state_dir = claim_state_dir(tmp_path)
+    state_dir.release()
+
+    assert state_dir.free_bytes == 16 * MIB
 
 
 def test_state_is_kept_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch) -> None:

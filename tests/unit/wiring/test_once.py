@@ -24,6 +24,7 @@ from tests.support.logging import logging_put_back
 from tests.support.sink import FakeSink
 from tests.support.source import FakeSource
 
+ADVICE = "list it under metadata_fields instead of label_fields"
 READ_AT_NS = 1_700_000_000_000_000_000
 ROWS = [{"db": "a", "n": 1}, {"db": "b", "n": 2}, {"db": "c", "n": 3}]
 
@@ -100,11 +101,12 @@ def test_a_dry_run_delivers_nothing_and_shows_everything(
         'stream job="show_locks", service_name="sqream", instance="[x]"',
         '  1700000000000000002 {"db":"c","n":3}  {\'db\': \'c\'}',
         "",
-        "distinct label values:",
-        "  job: 1",
-        "  service_name: 1",
-        "  instance: 1",
-        "  db: 2, and 1 beyond max_label_values",
+        "streams of this poll: 3, one for each combination of labels (Loki takes 5000 of a tenant by default)",
+        "  job: 1 value",
+        "  service_name: 1 value",
+        "  instance: 1 value",
+        "  db: 3 values",
+        f"  warning: db has more values than max_label_values (2), and the others became metadata: {ADVICE}",
         "",
         "Prometheus samples:",
         '  shipper_polls_total{metric="show_locks",result="ok"} 1.0',

@@ -1,0 +1,93 @@
+"""The desk a worker reports from."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+from typing import cast
+
+from shipper.core.record import Stream
+from shipper.live.feed import FeedSender, Report
+from shipper.pipeline.backoff import Backoff, OwnPace
+from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.pump import PollState
+from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.refusals import Refusals
+from shipper.telemetry import families
+from shipper.telemetry.tally import Tally
+from shipper.wiring.desk import Desk
+from tests.support.clock import FakeClock
+from tests.support.sink import FakeSink
+from tests.support.tally import counted
+
+
+class FakeFeed:
+    """Keeps the reports."""
+
+    def __init__(self) -> None:
+        self.sent: list[Report] = []
+
+    def send(self, report: Report) -> bool:
+        self.sent.append(report)
+        return True
+
+
+def desk_of() -> tuple[Desk, FakeFeed, FakeClock]:
+    feed, clock = FakeFeed(), FakeClock()
+    return Desk("show_locks", cast("FeedSender", feed), clock=clock), feed, clock
+
+
+def waiting_delivery(tally: Tally, clock: FakeClock) -> Delivery:
+    queue = DeliveryQueue(max_bytes=10**6, batch_bytes=10**6, clock=clock)
+    queue.put(Stream({}, [1, 2], [b"a", b"b"]))
+    log, random = logging.getLogger("test.worker"), Random(1)
+    return Delivery(
+        metric="show_locks",
+        sink=FakeSink(),
+        queue=queue,
+        pace=OwnPace(backoff=Backoff(), clock=clock, random=random),
+        refusals=Refusals(metric="show_locks", sink="fake", tally=tally, log=log, clock=clock),
+        tally=tally,
+        log=log,
+        clock=clock,
+        settled=lambda: None,
+        random=random,
+    )
+
+
+def test_a_report_says_what_the_last_poll_came_to() -> None:
+    desk, feed, clock = desk_of()
+    desk.watch(PollState("error", clock.ns, 0, "gone", next_seconds=clock.seconds + 7), [])
+    desk.report()
+
+    assert feed.sent[0]["origin"] == "show_locks"
+    assert feed.sent[0]["state"] == {
+        "result": "error",
+        "error": "gone",
+        "sink_error": "",
+        "rows_in_last_poll": 0,
+        "last_poll_at": 1_700_000_000,
+        "next_poll_at": 1_700_000_007,
+        "lines_waiting": 0,
+    }
+
+
+def test_a_report_shows_what_waits() -> None:
+    desk, feed, clock = desk_of()
+    desk.watch(PollState(), [waiting_delivery(desk.tally, clock)])
+    clock.pass_seconds(3)
+    desk.report()
+
+    assert feed.sent[0]["state"]["lines_waiting"] == 2
+    assert counted(desk.tally, families.SPOOL_LINES, "show_locks", "fake") == 2
+    assert counted(desk.tally, families.MEMORY_LINES, "show_locks", "fake") == 2
+    assert counted(desk.tally, families.SPOOL_BYTES, "show_locks", "fake") == 50
+    assert counted(desk.tally, families.OLDEST_UNSENT, "show_locks", "fake") == 3
+
+
+def test_a_report_carries_everything_counted_so_far() -> None:
+    desk, feed, _ = desk_of()
+    desk.tally.count(families.ROWS, "show_locks", by=2)
+    desk.report()
+
+    assert feed.sent[0]["tally"][families.ROWS.name] == [(("show_locks",), [2.0])]
