@@ -17,6 +17,8 @@ menu:
 	@echo "make test                everything: check, then all tests with coverage"
 	@echo "make check               format, lint, types, import floors, fresh documentation"
 	@echo "make unit                the unit tests alone"
+	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
+	@echo "make fuzz [EXAMPLES=20000]         feed it rubbish for as long as it takes"
 	@echo "make bench               measure; see docs/bench.md"
 	@echo "make docs                reprint the generated tables of the documentation"
 	@echo "make docs-check          fail when one of them is stale"
@@ -63,6 +65,15 @@ check: setup
 .PHONY: unit
 unit: setup
 	$(PY) -m pytest -q tests/unit
+
+.PHONY: prove
+prove: setup
+	$(PY) -m tests.prove $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+EXAMPLES ?= 20000
+.PHONY: fuzz
+fuzz: setup
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q tests/fuzz --timeout 0
 
 .PHONY: bench
 bench: setup

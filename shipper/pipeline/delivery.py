@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
@@ -14,19 +13,11 @@ from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkError, Si
 from shipper.core.ports import Rejection, Sink
 from shipper.core.record import Stream
 from shipper.pipeline.backoff import Backoff, Pace
-from shipper.pipeline.queue import DeliveryQueue, Depth, join
+from shipper.pipeline.pieces import BOUNDED_TRIES, Pieces
+from shipper.pipeline.queue import DeliveryQueue, Depth
 from shipper.pipeline.refusals import Refusals
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
-
-BOUNDED_TRIES = 10
-"""How often a push is tried that may never be taken, like one over the limit of streams."""
-
-TRIES_OF_A_PART = 2
-"""How often a part of a push that failed so is tried before it is split further."""
-
-TRIES_OF_A_RECORD = 5
-"""How often a single record of it is tried before it is taken for the culprit, if others were taken meanwhile."""
 
 REMEMBERED_STREAMS = 1000
 JOIN_SECONDS = 1.0
@@ -39,25 +30,6 @@ class _Trouble:
     since_seconds: float | None = None
     attempts: int = 0
     text: str = ""
-
-
-@dataclass(slots=True)
-class _Piece:
-    """What is written at once.
-
-    Attributes:
-        stream: Its records.
-        is_part: Whether it was split off something larger.
-        restamped: Whether it was given the present time.
-        tries: How often it failed for a reason that may be its own.
-        failing_since_seconds: When it, or what it was split off, failed so first; 0 before.
-    """
-
-    stream: Stream
-    is_part: bool = False
-    restamped: bool = False
-    tries: int = 0
-    failing_since_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -152,24 +124,23 @@ class Delivery:
 
     def _deliver(self, stream: Stream) -> Stream | None:
         """Write a stream, in pieces where it has to be, and return what could not be settled."""
-        pieces = deque([_Piece(stream)])
+        pieces = Pieces(stream)
         while pieces and self._wait_for_turn():
-            piece = pieces[0]
             try:
-                self._accepted(pieces, self._push(piece.stream))
+                self._accepted(pieces, self._push(pieces.first.stream))
             except SinkUnavailable as error:
                 if not self._try_again(pieces, error):
                     break
             except BatchToSplit as error:
                 self._answered() if error.asked else self.pace.let_go()
-                if len(piece.stream) > 1:
-                    _split(pieces)
+                if len(pieces.first.stream) > 1:
+                    pieces.split_first()
                 else:
                     self._refused(pieces, error)
             except BatchRefused as error:
                 self._answered()
                 self._refused(pieces, error)
-        return join([piece.stream for piece in pieces]) if pieces else None
+        return pieces.left()
 
     def _wait_for_turn(self) -> bool:
         """Wait until the destination may be tried; False when the end came before."""
@@ -195,20 +166,20 @@ class Delivery:
             if cut:
                 self.tally.count(families.LINES_CUT, *counted, by=cut)
 
-    def _accepted(self, pieces: deque[_Piece], rejections: Sequence[Rejection]) -> None:
+    def _accepted(self, pieces: Pieces, rejections: Sequence[Rejection]) -> None:
         self._answered()
-        self._hopeless.discard(_name(pieces[0].stream))
+        self._hopeless.discard(_name(pieces.first.stream))
         self._settle_first(pieces, rejections)
 
-    def _refused(self, pieces: deque[_Piece], error: SinkError) -> None:
+    def _refused(self, pieces: Pieces, error: SinkError) -> None:
         """Reject the first piece as a whole."""
-        count = len(pieces[0].stream)
+        count = len(pieces.first.stream)
         self._settle_first(
             pieces, [Rejection(index, error.reason, str(error)) for index in range(count)]
         )
 
-    def _settle_first(self, pieces: deque[_Piece], rejections: Sequence[Rejection]) -> None:
-        piece = pieces.popleft()
+    def _settle_first(self, pieces: Pieces, rejections: Sequence[Rejection]) -> None:
+        piece = pieces.take_first()
         stream, counted = piece.stream, (self.metric, self.sink.name)
         refused = {rejection.index for rejection in rejections}
         taken_bytes = sum(map(len, stream.lines)) - sum(len(stream.lines[at]) for at in refused)
@@ -217,53 +188,42 @@ class Delivery:
         if rejections:
             restamped = self.refusals.take(stream, rejections, again=piece.restamped)
             if restamped is not None:
-                pieces.appendleft(_Piece(restamped, is_part=True, restamped=True))
+                pieces.put_restamped(restamped)
 
-    def _try_again(self, pieces: deque[_Piece], error: SinkUnavailable) -> bool:
+    def _try_again(self, pieces: Pieces, error: SinkUnavailable) -> bool:
         """Wait, or decide that waiting does not help; False when what is left is to be taken anew."""
         self.tally.count(families.PUSH_RETRIES, self.metric, self.sink.name, error.reason)
         self._tell(error)
-        piece = pieces[0]
+        piece = pieces.first
         if error.blame is Blame.DESTINATION:
             self.pace.failed(error.retry_after_seconds)
             return True
         self.pace.let_go()
-        piece.tries += 1
-        piece.failing_since_seconds = piece.failing_since_seconds or self.clock.monotonic_seconds()
+        piece.failed(self.clock.monotonic_seconds())
         match error.blame:
             case Blame.LIMIT if piece.tries >= self._tries_within_limit(piece.stream):
                 self._give_up_on(pieces, error)
                 return True
-            case Blame.UNKNOWN if piece.tries >= _tries_of(piece):
+            case Blame.UNKNOWN if piece.tried_enough:
                 return self._find_out(pieces, error)
         wait_seconds = self.backoff.wait_seconds(piece.tries, self.random)
         self._stop.wait(wait_seconds + (error.retry_after_seconds or 0.0))
         return True
 
-    def _find_out(self, pieces: deque[_Piece], error: SinkUnavailable) -> bool:
-        """Find out whether the sink or a record is at fault; False when that takes other records.
-
-        A record is at fault when it fails alone although other pushes were taken since it failed first.
-        """
-        piece = pieces[0]
-        if len(piece.stream) > 1:
-            _split(pieces)
+    def _find_out(self, pieces: Pieces, error: SinkUnavailable) -> bool:
+        """Find out whether the sink or a record is at fault; False when that takes other records."""
+        if len(pieces.first.stream) > 1:
+            pieces.split_first()
             return True
-        if self._others_passed_since(piece):
+        if pieces.first.is_at_fault(self.pace.last_passed_seconds):
             self._refused(pieces, error)
             return True
-        pieces.rotate(-1)
-        return any(
-            each.tries < _tries_of(each) or self._others_passed_since(each) for each in pieces
-        )
+        return pieces.set_first_aside(self.pace.last_passed_seconds)
 
-    def _others_passed_since(self, piece: _Piece) -> bool:
-        return self.pace.last_passed_seconds > piece.failing_since_seconds
-
-    def _give_up_on(self, pieces: deque[_Piece], error: SinkUnavailable) -> None:
+    def _give_up_on(self, pieces: Pieces, error: SinkUnavailable) -> None:
         if len(self._hopeless) >= REMEMBERED_STREAMS:
             self._hopeless.clear()
-        self._hopeless.add(_name(pieces[0].stream))
+        self._hopeless.add(_name(pieces.first.stream))
         self._refused(pieces, error)
 
     def _tries_within_limit(self, stream: Stream) -> int:
@@ -294,29 +254,6 @@ class Delivery:
             )
         if trouble.text:
             self._trouble = _Trouble()
-
-
-def _split(pieces: deque[_Piece]) -> None:
-    """Put the halves of the first piece in its place."""
-    whole = pieces.popleft()
-    middle = len(whole.stream) // 2
-    for start, stop in ((middle, len(whole.stream)), (0, middle)):
-        half = whole.stream.part(start, stop)
-        pieces.appendleft(
-            _Piece(
-                half,
-                is_part=True,
-                restamped=whole.restamped,
-                failing_since_seconds=whole.failing_since_seconds,
-            )
-        )
-
-
-def _tries_of(piece: _Piece) -> int:
-    """Return how often to try a piece that fails for a reason nobody knows."""
-    if not piece.is_part:
-        return BOUNDED_TRIES
-    return TRIES_OF_A_PART if len(piece.stream) > 1 else TRIES_OF_A_RECORD
 
 
 def _name(stream: Stream) -> frozenset[tuple[str, str]]:

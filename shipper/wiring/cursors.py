@@ -14,7 +14,7 @@ import click
 from shipper.config.complaint import nearest
 from shipper.core.clock import Clock, SystemClock
 from shipper.core.errors import ConfigError, StartupError
-from shipper.core.record import Cursor
+from shipper.core.record import Cursor, CursorValue
 from shipper.pipeline.cursors import CursorUnreadable, shown, typed_cursor, types_of
 from shipper.pipeline.dead_letter import rfc3339
 from shipper.pipeline.spool import Checkpoint, SpoolTaken, claim_spool, spool_path
@@ -52,7 +52,9 @@ def survey(state_dir: Path) -> list[Place]:
     """
     folder = spool_path(state_dir, "any").parent
     try:
-        metrics = sorted(path.stem for path in folder.glob("*.db"))
+        metrics = sorted(path.stem for path in folder.iterdir() if path.suffix == ".db")
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise StartupError(f"{folder} cannot be read: {error.strerror}") from None
     places = [_place(state_dir, metric) for metric in metrics]
@@ -151,15 +153,17 @@ def _told(place: Place) -> str:
         return NO_CURSOR
     checkpoint = place.checkpoint
     values = ", ".join(
-        f"{kind} {_printable(shown(value))}"
+        f"{kind} {_printable(value)}"
         for kind, value in zip(types_of(checkpoint.cursor), checkpoint.cursor, strict=True)
     )
     return f"{checkpoint.kind}, {values}; set at {rfc3339(checkpoint.set_ns)}"
 
 
-def _printable(text: str) -> str:
-    """Return a value so that it can be told from the text around it, and from what a terminal takes for an order."""
-    return text if text.isprintable() and text.strip(" ,;") == text != "" else json.dumps(text)
+def _printable(value: CursorValue) -> str:
+    """Return a value for people; text in quotes, without what a terminal takes for an order."""
+    if not isinstance(value, str):
+        return shown(value)
+    return json.dumps(value, ensure_ascii=not value.isprintable())
 
 
 def _kind_of(settings: RunSettings, metric: str, kind: str | None) -> str:

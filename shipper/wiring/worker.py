@@ -14,6 +14,7 @@ from setproctitle import setproctitle
 from shipper.core.errors import SourceRefused
 from shipper.live.feed import FeedSender
 from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.pump import Pump
 from shipper.pipeline.queue import Depth
 from shipper.pipeline.spool import SpoolTaken
 from shipper.supervise.lifecycle import REFUSED_EXIT_CODE
@@ -47,14 +48,11 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         pump = build_pump(assignment, pulse, stop, log, desk)
         for delivery in pump.deliveries:
             delivery.start()
-        pump.run()
+        exit_code = _run(pump, log)
         for delivery in pump.deliveries:
             _tell_what_is_left(delivery, delivery.finish(assignment.drain_seconds), log)
         pump.close()
         desk.report()
-    except SourceRefused as error:
-        log.error("This metric can never work here: %s", error)  # noqa: TRY400 - no traceback for operators
-        return REFUSED_EXIT_CODE
     except SpoolTaken as error:
         log.error("%s", error)  # noqa: TRY400 - no traceback for operators
         return 1
@@ -63,6 +61,15 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         return 1
     finally:
         desk.feed.close()
+    return exit_code
+
+
+def _run(pump: Pump, log: Logger) -> int:
+    try:
+        pump.run()
+    except SourceRefused as error:
+        log.error("This metric can never work here: %s", error)  # noqa: TRY400 - no traceback for operators
+        return REFUSED_EXIT_CODE
     return 0
 
 

@@ -24,9 +24,11 @@ import requests
 
 from shipper.core.clock import SystemClock
 from shipper.core.record import Batch, Stream
+from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.refusals import Refusals
 from shipper.sinks.loki.client import PUSH_PATH
 from shipper.sinks.loki.encode import encode_protobuf
 from shipper.sinks.loki.settings import LokiSettings
@@ -169,18 +171,20 @@ def _batch(row_count: int) -> Callable[[], Batch]:
 
 def _shipper(url: str, row_count: int) -> Callable[[], int]:
     """Return the whole way of a worker, but for the source: filing, queue, delivery thread, sink, counters."""
-    settings, clock = LokiSettings(url=url), SystemClock()
-    batch_bytes = settings.max_batch_bytes
+    settings, clock, tally, random = LokiSettings(url=url), SystemClock(), Tally(), Random()
+    batch_bytes, log = settings.max_batch_bytes, logging.getLogger("bench")
     queue = DeliveryQueue(max_bytes=settings.queue_max_bytes, batch_bytes=batch_bytes, clock=clock)
     delivery = Delivery(
         metric="bench",
         sink=settings.build(),
         queue=queue,
-        tally=Tally(),
-        log=logging.getLogger("bench"),
+        pace=OwnPace(backoff=Backoff(), clock=clock, random=random),
+        refusals=Refusals(metric="bench", sink="loki", tally=tally, log=log, clock=clock),
+        tally=tally,
+        log=log,
         clock=clock,
         settled=lambda: None,
-        random=Random(),
+        random=random,
     )
     delivery.start()
     filing, batch = _filing(), _batch(row_count)

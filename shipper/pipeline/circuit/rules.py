@@ -21,8 +21,9 @@ from random import Random
 
 from shipper.pipeline.backoff import Backoff
 
-BACKOFF = Backoff(first_seconds=0.5, max_seconds=30.0)
-"""When the next probe is due; the first ceiling is small, so that a single failure stops nobody for long."""
+BACKOFF = Backoff(first_seconds=0.5, max_seconds=10.0)
+"""When the next probe is due. The first ceiling is small, so that a single failure stops nobody for long; the last may
+be small too, because one worker probes for all of them."""
 
 LONGEST_WAIT_SECONDS = 300.0
 """The most that a Retry-After is heeded: what asks for more is taken for a mistake, and probed."""

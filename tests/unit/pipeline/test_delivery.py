@@ -17,7 +17,8 @@ from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkUnavailab
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
 from shipper.pipeline.backoff import Backoff, OwnPace
-from shipper.pipeline.delivery import BOUNDED_TRIES, Delivery
+from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.pieces import BOUNDED_TRIES
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.spool import Spool

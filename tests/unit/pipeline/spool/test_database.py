@@ -94,6 +94,16 @@ def test_a_transaction_is_undone_whatever_ends_it(database: Database) -> None:
     assert runs(database) == [("after",)]
 
 
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_only_what_has_to_survive_waits_for_the_disk(
+    database: Database, durable: bool, synchronous: int
+) -> None:
+    with database.transaction(durable=durable) as connection:
+        asked = connection.execute("PRAGMA synchronous").fetchone()
+
+    assert asked == (synchronous,)
+
+
 def test_a_file_of_a_later_version_is_left_alone(database: Database) -> None:
     write_run(database)
     database.close()

@@ -11,16 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
 from shipper.pipeline.spool import Checkpoint, Parcel, Spool, spool_path
-from shipper.pipeline.spool.database import VERSION, SpoolUnusable
+from shipper.pipeline.spool.database import VERSION
 from tests.support.shipper_process import ROOT
 from tests.unit.pipeline.spool.parcels import (
     PUSH_BYTES,
@@ -177,90 +173,6 @@ def test_within_bounds_nothing_is_dropped(spool: Spool) -> None:
     assert spool.make_room("loki", spool.size_bytes("loki"), spared=()) == 0
 
 
-class AnySteps(RuleBasedStateMachine):
-    """Does anything in any order, and compares the spool with a list."""
-
-    kept = Bundle("kept")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = TemporaryDirectory()
-        self.site = Site(Path(self.folder.name))
-        self.spool = self.site.spool()
-        self.waiting: dict[str, list[Parcel]] = {"loki": [], "other": []}
-        self.next_number = 0
-
-    @rule(
-        sink=st.sampled_from(["loki", "other"]),
-        jobs=st.lists(st.sampled_from("ab"), min_size=1, max_size=5),
-    )
-    def keep(self, sink: str, jobs: list[str]) -> None:
-        some = [parcel(self.next_number + place, job=job) for place, job in enumerate(jobs)]
-        self.next_number += len(some)
-        kept = self.spool.keep(sink, some)
-        assert kept is not None
-        self.waiting[sink] += kept
-
-    @rule(
-        sink=st.sampled_from(["loki", "other"]), max_weight_bytes=st.sampled_from([1, 250, 10**6])
-    )
-    def take_and_forget(self, sink: str, max_weight_bytes: int) -> None:
-        some = self.take(sink, max_weight_bytes)
-        self.spool.forget(sink, some)
-        self.waiting[sink] = [each for each in self.waiting[sink] if each not in some]
-
-    @rule(sink=st.sampled_from(["loki", "other"]))
-    def take_and_leave_some(self, sink: str) -> None:
-        some = self.take(sink, 250)
-        if some:
-            left = parcel(self.next_number, job=some[0].stream.labels["job"], lines=1)
-            self.next_number += 1
-            self.spool.forget(sink, some, left=left)
-            place = self.waiting[sink].index(some[0])
-            remains = [each for each in self.waiting[sink] if each not in some]
-            back = Parcel(left.stream, left.weight_bytes, left.put_ns, some[0].number)
-            self.waiting[sink] = [*remains[:place], back, *remains[place:]]
-
-    @rule(sink=st.sampled_from(["loki", "other"]), share=st.floats(0, 1))
-    def make_room(self, sink: str, share: float) -> None:
-        max_bytes = int(self.spool.size_bytes(sink) * share)
-        lines = self.spool.make_room(sink, max_bytes, spared=())
-        while lines > 0:
-            lines -= len(self.waiting[sink].pop(0).stream)
-        assert lines == 0
-        assert self.spool.size_bytes(sink) <= max_bytes
-
-    @rule()
-    def open_again(self) -> None:
-        self.spool.close()
-        self.spool = self.site.spool()
-
-    @rule()
-    def compare(self) -> None:
-        for sink, some in self.waiting.items():
-            assert self.spool.lines(sink) == sum(len(each.stream) for each in some)
-        if self.site.path.exists():
-            assert recounted(self.site.path) == written(self.site.path)
-
-    def take(self, sink: str, max_weight_bytes: int) -> list[Parcel]:
-        some = list(self.spool.oldest(sink, max_weight_bytes=max_weight_bytes))
-        waiting = self.waiting[sink]
-        equals = [each for each in waiting if each.stream.labels == waiting[0].stream.labels]
-        fits = max(1, max_weight_bytes // 100)
-        assert put_ns_of(some) == put_ns_of(equals[:fits])
-        return [each for each in waiting if each.number in {one.number for one in some}]
-
-    def teardown(self) -> None:
-        self.compare()
-        self.spool.close()
-        assert self.site.log.errors == []
-        self.folder.cleanup()
-
-
-TestAnySteps = AnySteps.TestCase
-TestAnySteps.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
-
-
 # restarts
 
 
@@ -376,158 +288,6 @@ def test_a_cursor_that_makes_no_sense_is_told(site: Site, spool: Spool) -> None:
     assert again.checkpoint() is None
     assert site.log.errors == [f"The cursor in {site.path} is lost: the checksum is wrong."]
     again.close()
-
-
-# a disk that does not take it
-
-
-def test_a_folder_that_cannot_be_made_is_told_once(site: Site) -> None:
-    site.path.parent.write_text("a file")
-    spool = site.spool()
-    kept = []
-    for number in range(3):
-        kept.append(spool.keep("loki", [parcel(number)]))
-        site.clock.pass_seconds(5)
-
-    assert kept == [None, None, None]
-    assert len(site.log.errors) == 1
-    assert "Nothing can be kept on disk" in site.log.errors[0]
-    assert "File exists" in spool.trouble
-
-
-def test_it_recovers_when_the_folder_can_be_made(site: Site) -> None:
-    site.path.parent.write_text("a file")
-    spool = site.spool()
-    spool.keep("loki", [parcel(0)])
-    site.path.parent.unlink()
-    at_once = spool.keep("loki", [parcel(1)])
-    site.clock.pass_seconds(1)
-    keep(spool, 2, 3)
-
-    assert at_once is None
-    assert (spool.trouble, site.log.infos) == ("", ["Lines can be kept on disk again."])
-    assert put_ns_of(drained(spool)) == [2]
-
-
-def fill(spool: Spool) -> None:
-    """Let no more fit, without a disk that is full: SQLite does the same at the end of one."""
-    spool._rows.database.read("PRAGMA max_page_count=1")
-
-
-def empty(spool: Spool) -> None:
-    spool._rows.database.read("PRAGMA max_page_count=1000000")
-
-
-def big(first: int, stop: int) -> list[Parcel]:
-    made = [parcel(number, lines=40) for number in range(first, stop)]
-    return [Parcel(each.stream, 50, each.put_ns) for each in made]
-
-
-def test_a_disk_that_is_full_is_told_once_and_the_end_of_it_too(site: Site, spool: Spool) -> None:
-    keep(spool, 0, 2)
-    fill(spool)
-    refused = []
-    for _ in range(3):
-        refused.append(spool.keep("loki", big(2, 100)))
-        site.clock.pass_seconds(5)
-    empty(spool)
-    kept = spool.keep("loki", big(2, 4))
-
-    assert refused == [None, None, None]
-    assert kept is not None
-    assert [len(site.log.errors), site.log.infos] == [1, ["Lines can be kept on disk again."]]
-    assert put_ns_of(drained(spool)) == [0, 1, 2, 3]
-
-
-def test_what_is_settled_while_the_disk_takes_nothing_is_not_given_out_again(
-    site: Site, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(spool, 0, 4)
-    monkeypatch.setattr(spool._rows, "delete", failing_delete)
-    spool.forget("loki", spool.oldest("loki", max_weight_bytes=250))
-
-    assert spool.lines("loki") == 4
-    assert oldest(spool) == [2, 3]
-    assert recounted(site.path) == {"loki": 8}
-
-
-def test_what_was_settled_meanwhile_is_forgotten_with_the_next_keep(
-    site: Site, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(spool, 0, 4)
-    monkeypatch.setattr(spool._rows, "delete", failing_delete)
-    spool.forget("loki", spool.oldest("loki", max_weight_bytes=PUSH_BYTES))
-    monkeypatch.undo()
-    site.clock.pass_seconds(5)
-    keep(spool, 9, 10)
-
-    assert recounted(site.path) == {"loki": 2}
-    assert oldest(spool) == [9]
-
-
-def test_what_was_settled_meanwhile_is_forgotten_at_the_end(
-    site: Site, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(spool, 0, 4)
-    monkeypatch.setattr(spool._rows, "delete", failing_delete)
-    spool.forget("loki", spool.oldest("loki", max_weight_bytes=PUSH_BYTES))
-    monkeypatch.undo()
-    spool.close()
-
-    assert recounted(site.path) == {}
-
-
-def test_what_is_left_and_cannot_be_written_lets_all_of_it_stay(
-    site: Site, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(spool, 0, 2)
-    monkeypatch.setattr(spool._rows, "replace", failing_delete)
-    spool.forget("loki", spool.oldest("loki", max_weight_bytes=PUSH_BYTES), left=parcel(50))
-
-    assert oldest(spool) == [0, 1]
-
-
-def failing_delete(*_: object, **__: object) -> None:
-    raise SpoolUnusable("the disk is full")
-
-
-def test_what_lay_there_is_found_when_the_disk_can_be_read_again(site: Site, spool: Spool) -> None:
-    keep(spool, 0, 3)
-    spool.close()
-    hidden = site.path.with_name("hidden")
-    site.path.rename(hidden)
-    site.path.mkdir()
-    again = site.spool("second")
-    at_first = again.lines("loki")
-    site.path.rmdir()
-    hidden.rename(site.path)
-    site.clock.pass_seconds(5)
-    keep(again, 3, 4)
-
-    assert at_first == 0
-    assert put_ns_of(drained(again)) == [0, 1, 2, 3]
-    assert recounted(site.path) == written(site.path) == {}
-    again.close()
-
-
-def test_a_file_that_stays_large_is_no_trouble(
-    site: Site, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(spool, 0, 3)
-    monkeypatch.setattr(spool._rows.database, "shrink", failing_delete)
-    drained(spool)
-
-    assert (spool.trouble, site.log.errors) == ("", [])
-
-
-def test_a_file_that_was_drained_is_small(site: Site, spool: Spool) -> None:
-    spool.keep("loki", big(0, 2000))
-    spool.keep("other", big(2000, 2002))
-    full_bytes = site.path.stat().st_size + site.path.with_name("m.db-wal").stat().st_size
-    drained(spool)
-
-    assert full_bytes > 500_000
-    assert site.path.stat().st_size < full_bytes / 4
 
 
 # a file that disappears
