@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -24,6 +26,8 @@ NO_THREADS = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 """Keeps what pysqream 6.3 imports (numpy, numexpr, pyarrow) from starting threads: a process that forks has one."""
+
+SUPERVISORS_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 SHARED = (
     "shipper.wiring.worker",
@@ -58,7 +62,22 @@ def start_fork_server(kinds: Sequence[str]) -> None:
     context = multiprocessing.get_context("forkserver")
     # A kind without a module `preload` is no fault: the fork server passes over what it cannot find.
     context.set_forkserver_preload([*drivers, *SHARED])
-    forkserver.ensure_running()
+    with _signals_ignored():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Let what is started in the block ignore the signals that only the supervisor answers.
+
+    Who stops a service may send them to all of its processes; workers that died of it could not deliver what waits.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SUPERVISORS_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, reaction in before.items():
+            signal.signal(number, reaction)
 
 
 def _config_path(arguments: Sequence[str], beside: Path) -> Path:

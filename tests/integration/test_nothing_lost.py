@@ -155,6 +155,19 @@ def test_a_stop_in_an_outage_leaves_the_rest_on_disk_and_says_so(
         until(lambda: set(safe) <= set(arrived(store)))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_is_sent_to_all_processes_drains_all_the_same(
+    start: Start, store: LogStore, numbers: Numbers, number: signal.Signals
+) -> None:
+    with start("--drain_seconds", "15") as shipper:
+        without_loki(shipper, store)
+        os.killpg(shipper.pid, number)
+        store.start()
+
+        assert shipper.wait() == 0
+    assert arrived(store) == numbers.served[2:]
+
+
 def test_a_push_that_hangs_does_not_keep_lines_in_memory_alone(
     start: Start, store: LogStore, numbers: Numbers
 ) -> None:

@@ -217,7 +217,7 @@ class Spool:
             aside.write_bytes(body)
         except OSError as failure:
             raise SpoolUnusable(f"{aside}: {failure.strerror}") from failure
-        lines = min(max(0, lines), self.lines(sink))
+        lines = max(0, lines)
         self._rows.delete(sink, [number])
         self._ahead[sink].drop([number])
         self._log.error("%d lines on disk are damaged; they are in %s.", lines, aside)
