@@ -147,7 +147,7 @@ def _entry(
         return None
     match written:
         case bool() | str() | None | list():
-            faults.append(f"{place}: must be a number of seconds, not {describe(written)}")
+            faults.append(f"{place}: {_no_entry(name, written, vocabulary)}")
             return None
         case int() | float():
             written = {"every_seconds": written}
@@ -164,6 +164,16 @@ def _entry(
     except ValidationError as error:
         faults.extend(f"{place}.{complaint}" for complaint in complaints(error, model))
         return None
+
+
+def _no_entry(name: str, written: object, vocabulary: Vocabulary) -> str:
+    """Say why something is no entry; what belongs into a section, like a password, is not shown."""
+    owners = sorted(
+        section for section, model in vocabulary.sections.items() if name in model.model_fields
+    )
+    if owners:
+        return f"this key belongs into {' or '.join(owners)}"
+    return f"must be a number of seconds, not {describe(written)}"
 
 
 def _objections(configuration: Configuration) -> list[str]:

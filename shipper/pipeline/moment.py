@@ -40,13 +40,14 @@ def moment_ns(value: object) -> int | None:
             return None
 
 
-def _of_datetime(moment: datetime) -> int:
+def _of_datetime(moment: datetime) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
     # pandas.Timestamp, which pysqream 6 returns for datetime2, knows nanoseconds beside its microseconds.
-    return microseconds * 1000 + getattr(moment, "nanosecond", 0)
+    moment_ns = microseconds * 1000 + getattr(moment, "nanosecond", 0)
+    return moment_ns if abs(moment_ns) <= LARGEST_NS else None
 
 
 def _of_unix(number: Decimal) -> int | None:

@@ -35,15 +35,16 @@ CLAIM_SECONDS = 20.0
 
 
 def build_pump(
-    assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger, desk: Desk
+    assignment: Assignment,
+    spool: Spool,
+    pulse: SharedPulse,
+    *,
+    stop: Event,
+    log: Logger,
+    desk: Desk,
 ) -> Pump:
-    """Put the parts of one worker together.
-
-    Raises:
-        SpoolTaken: Another process works on the spool of this metric.
-    """
+    """Put the parts of one worker together."""
     entry, metric, clock, tally = assignment.entry, assignment.metric, SystemClock(), desk.tally
-    spool = open_spool(assignment, log, tally)
     deliveries = [_loki_delivery(assignment, spool, log, desk, clock)] if entry.ship else []
     pump = Pump(
         metric=metric,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from logging import Logger
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from random import Random
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ from shipper.core.errors import ConfigError, StartupError
 from shipper.live.feed import FeedSender, feed_address
 from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
+from shipper.pipeline.spool import spool_path
+from shipper.pipeline.spool.offline import lines_left
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.startup.surroundings import is_loopback
 from shipper.supervise.notify import Notifier
@@ -77,6 +80,7 @@ def run(
             log.info("Stopped before anything ran.")
             return
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
+        _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
             started(surroundings, words)
@@ -218,6 +222,24 @@ def _supervisor(
         report=rollcall.report,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logger) -> None:
+    """Warn of lines that nobody will ship, because their metric is not configured any more."""
+    for path in sorted(spool_path(state_dir, "any").parent.glob("*.db")):
+        if path.stem in configuration.metrics:
+            continue
+        try:
+            lines = lines_left(path)
+        except StartupError as error:
+            log.warning("%s.", error)
+            continue
+        if lines:
+            log.warning(
+                "%d lines of %s wait on disk; they are shipped when it is configured again.",
+                lines,
+                path.stem,
+            )
 
 
 def _open_log(settings: LogSettings) -> Logger:

@@ -21,7 +21,7 @@ from shipper.supervise.lifecycle import REFUSED_EXIT_CODE
 from shipper.supervise.orphan import end_with_parent
 from shipper.supervise.pulse import SharedPulse
 from shipper.telemetry.log import start_logging
-from shipper.wiring.assembly import build_pump
+from shipper.wiring.assembly import build_pump, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
 
@@ -45,13 +45,15 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
     """Pump until `stop`, deliver what is left, and return the exit code."""
     desk = Desk(assignment.metric, FeedSender(assignment.feed))
     try:
-        pump = build_pump(assignment, pulse, stop, log, desk)
+        spool = open_spool(assignment, log, desk.tally)
+        pump = build_pump(assignment, spool, pulse, stop=stop, log=log, desk=desk)
         for delivery in pump.deliveries:
             delivery.start()
         exit_code = _run(pump, log)
         for delivery in pump.deliveries:
             _tell_what_is_left(delivery, delivery.finish(assignment.drain_seconds), log)
         pump.close()
+        spool.close()
         desk.report()
     except SpoolTaken as error:
         log.error("%s", error)  # noqa: TRY400 - no traceback for operators

@@ -194,6 +194,25 @@ def test_while_loki_answers_no_disk_is_used(
     assert not list((tmp_path / "state" / "spool").glob("*.db"))
 
 
+def test_lines_of_a_metric_that_is_gone_are_told_and_shipped_when_it_comes_back(
+    start: Start, emulator: SqreamEmulator, store: LogStore, numbers: Numbers, tmp_path: Path
+) -> None:
+    with start("--drain_seconds", "0") as shipper:
+        without_loki(shipper, store)
+        shipper.terminate()
+    safe = numbers.served[2:]
+    store.start()
+    config = write_config(tmp_path, {"show_server_status": 5})
+    with ShipperProcess(["run", *far_ends(emulator, store.url, config)], tmp_path) as shipper:
+        shipper.until_ready()
+        shipper.terminate()
+        told = shipper.stderr
+    with start():
+        until(lambda: set(safe) <= set(arrived(store)))
+
+    assert f"lines of {METRIC} wait on disk; they are shipped when it is configured" in told
+
+
 def test_a_damaged_page_costs_only_what_lay_on_it(
     start: Start, store: LogStore, numbers: Numbers, tmp_path: Path
 ) -> None:

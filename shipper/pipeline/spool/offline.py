@@ -1,4 +1,4 @@
-"""Looks at the checkpoint in a spool, and changes it, without a worker."""
+"""Looks into a spool, and changes its checkpoint, without a worker."""
 
 from __future__ import annotations
 
@@ -36,6 +36,20 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         kind, text, set_ns, _ = row
         return Checkpoint(kind, read_cursor(text), set_ns)
     return None
+
+
+def lines_left(path: Path) -> int:
+    """Return how many lines wait in a spool for all sinks together; nothing is made or changed.
+
+    Raises:
+        StartupError: The file cannot be read.
+    """
+    try:
+        with closing(_opened_to_read(path)) as connection:
+            (lines,) = connection.execute("SELECT total(lines) FROM totals").fetchone()
+            return int(lines)
+    except sqlite3.Error as error:
+        raise StartupError(f"{path} cannot be read: {error}") from None
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint | None, clock: Clock) -> Path | None:

@@ -37,7 +37,7 @@ class Login:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {_printable(self.token.reveal())}"
         elif self.username is not None and self.password is not None:
-            pair = f"{self.username}:{self.password.reveal()}".encode()
+            pair = _encoded(f"{self.username}:{self.password.reveal()}")
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         return headers
 
@@ -47,6 +47,14 @@ def _printable(token: str) -> str:
     if not (token.isascii() and token.isprintable()):
         raise ConfigError("the token holds characters that cannot be sent in a header")
     return token
+
+
+def _encoded(login: str) -> bytes:
+    """Return name and password as UTF-8; bytes of an environment variable that are none stay what they were."""
+    try:
+        return login.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ConfigError("name or password hold characters that cannot be sent") from None
 
 
 @dataclass(frozen=True, slots=True)

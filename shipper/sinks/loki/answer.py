@@ -51,7 +51,7 @@ class Answer:
             then = parsedate_to_datetime(date)
             now = parsedate_to_datetime(self.headers.get("date", ""))
             return (then - now).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             # Not a date, no date, or one with a zone beside one without.
             return None
 

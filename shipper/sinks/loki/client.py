@@ -173,7 +173,11 @@ class Client:
         except (BrokenPipeError, ConnectionResetError):
             # Who refuses a body before all of it was sent may have answered before hanging up: that answer says more.
             sent = False
-        answer = self._read(connection.getresponse())
+        try:
+            answer = self._read(connection.getresponse())
+        except ValueError as error:
+            # Python 3.11 passes a chunk of a negative size on to the socket's reader.
+            raise HTTPException(f"the answer is no HTTP: {error}") from error
         self._answered = True
         if not sent:
             self.close()

@@ -22,14 +22,18 @@ from shipper.sinks.loki.answer import Answer
 from shipper.sinks.loki.metadata import metadata_bytes
 
 _NS_PER_SECOND = 1_000_000_000
+_MAX_DIGITS = 20
 
+# A search begins anew at every stream and at every number, so none may run on into the next: in an answer of megabytes
+# that would take hours.
+_LABELS = r"'(?:(?!stream ').)*?'"
 _SENTENCE = re.compile(
-    r"(?:(?P<times>\d+) errors like: )?(?:"
-    r"entry for stream '.*?' has timestamp too (?P<end>old|new): "
+    r"(?:(?<!\d)(?P<times>\d++) errors like: )?(?:"
+    rf"entry for stream {_LABELS} has timestamp too (?P<end>old|new): "
     r"|max entry size '(?P<line_bytes>\d+)' bytes exceeded for stream "
-    r"|stream '.*?' has too many structured metadata labels: '\d+', limit: '(?P<pairs>\d+)'"
-    r"|stream '.*?' has structured metadata too large: '\d+' bytes, limit: '(?P<pairs_bytes>\d+)'"
-    r"|stream '.*?' includes structured metadata, but this feature is disallowed(?P<any_pairs>)"
+    rf"|stream {_LABELS} has too many structured metadata labels: '\d+', limit: '(?P<pairs>\d+)'"
+    rf"|stream {_LABELS} has structured metadata too large: '\d+' bytes, limit: '(?P<pairs_bytes>\d+)'"
+    rf"|stream {_LABELS} includes structured metadata, but this feature is disallowed(?P<any_pairs>)"
     r")",
     re.IGNORECASE | re.DOTALL,
 )
@@ -49,7 +53,8 @@ def refused_records(answer: Answer, stream: Stream) -> Sequence[Rejection]:
     if not answer.whole:
         return ()
     if (behind := _BEHIND.search(answer.text)) is not None:
-        reasons = _behind(answer.text, stream, int(behind["refused"]), int(behind["seen"]))
+        refused, seen = _number(behind["refused"]), _number(behind["seen"])
+        reasons = _behind(answer.text, stream, refused, seen)
     else:
         reasons = _invalid(answer.text, stream)
     return [Rejection(index, reason, answer.gist) for index, reason in sorted(reasons.items())]
@@ -79,13 +84,16 @@ def _first_behind_ns(text: str) -> int | None:
     found = _FIRST_BEHIND.search(text)
     if found is None:
         return None
-    moment = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    try:
+        moment = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
     return int(moment.timestamp()) * _NS_PER_SECOND + int((found[2] or "0").ljust(9, "0"))
 
 
 def _invalid(text: str, stream: Stream) -> dict[int, str]:
     """Find what the distributor refused; it looks at the time first, then at the line, then at the metadata."""
-    sentences = [(int(found["times"] or 1), found) for found in _SENTENCE.finditer(text)]
+    sentences = [(_number(found["times"] or "1"), found) for found in _SENTENCE.finditer(text)]
     too_old = sum(times for times, found in sentences if (found["end"] or "").lower() == "old")
     too_new = sum(times for times, found in sentences if (found["end"] or "").lower() == "new")
     if too_old + too_new > len(stream):
@@ -104,14 +112,20 @@ def _beyond_limit(sentence: re.Match[str], stream: Stream) -> dict[int, str]:
     metadata = enumerate(stream.metadata or ())
     if (limit := sentence["line_bytes"]) is not None:
         lines = enumerate(stream.lines)
-        return {index: "line_too_long" for index, line in lines if len(line) > int(limit)}
+        return {index: "line_too_long" for index, line in lines if len(line) > _number(limit)}
     if (limit := sentence["pairs"]) is not None:
-        return {index: "too_many_pairs" for index, pairs in metadata if len(pairs) > int(limit)}
+        most = _number(limit)
+        return {index: "too_many_pairs" for index, pairs in metadata if len(pairs) > most}
     if (limit := sentence["pairs_bytes"]) is not None:
-        most = int(limit)
+        most = _number(limit)
         return {
             index: "metadata_too_large" for index, pairs in metadata if metadata_bytes(pairs) > most
         }
     if sentence["any_pairs"] is not None:
         return {index: "metadata_disallowed" for index, pairs in metadata if pairs}
     return {}
+
+
+def _number(digits: str) -> int:
+    """Read a count or a limit; of one that nobody means, only as much as Python reads."""
+    return int(digits[:_MAX_DIGITS])

@@ -166,7 +166,7 @@ def test_any_text_is_a_cursor_or_told(text: str) -> None:
         (["x"], ["number"], "number is no type; the types are bool, int"),
         (["x"], ["Decimal"], "'x' is no Decimal"),
         (["maybe"], ["bool"], "'maybe' is no bool"),
-        (["hello!"], ["bytes"], "'hello!' is no bytes"),
+        (["aGk=!"], ["bytes"], "'aGk=!' is no bytes"),
         (["2026-13-01"], ["date"], "is no date"),
     ],
 )

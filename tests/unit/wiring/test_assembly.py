@@ -11,11 +11,12 @@ import pytest
 
 from shipper.core.clock import SystemClock
 from shipper.core.record import Batch, Stream
+from shipper.pipeline.pump import Pump
 from shipper.pipeline.spool import Parcel, Spool, spool_path
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
-from shipper.wiring.assembly import build_pump, circuit_path, filing_rules
+from shipper.wiring.assembly import build_pump, circuit_path, filing_rules, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
 from shipper.wiring.vocabulary import fixed_labels
@@ -66,8 +67,7 @@ def test_a_metric_that_is_not_shipped_has_no_sink(
 ) -> None:
     made = assignment(tmp_path, ship=ship, every_seconds=7, timeout_seconds=9)
     desk = Desk("show_locks", cast("Any", None))
-    log = logging.getLogger("test.worker")
-    pump = build_pump(made, cast("Any", FakePulse()), Event(), log, desk)
+    pump = built(made, desk)
 
     assert [delivery.sink.name for delivery in pump.deliveries] == sinks
     assert (pump.schedule.first_seconds, pump.schedule.every_seconds) == (1000, 7)
@@ -79,12 +79,16 @@ def test_label_values_beyond_the_allowance_are_counted_and_warned_of_once(
 ) -> None:
     made = assignment(tmp_path, label_fields=["a"], max_label_values=1)
     desk = Desk("show_locks", cast("Any", None))
-    log = logging.getLogger("test.worker")
-    pump = build_pump(made, cast("Any", FakePulse()), Event(), log, desk)
+    pump = built(made, desk)
     pump.filing.streams(Batch([{"a": value} for value in "xyz"]))
 
     assert counted(desk.tally, families.LABEL_OVERFLOWS, "show_locks", "a") == 2
     assert len(caplog.messages) == 1
+
+
+def built(made: Assignment, desk: Desk) -> Pump:
+    spool = open_spool(made, LOG, desk.tally)
+    return build_pump(made, spool, cast("Any", FakePulse()), stop=Event(), log=LOG, desk=desk)
 
 
 def left_behind(made: Assignment, *, run: str, kind: str = "sqream") -> None:
@@ -108,7 +112,7 @@ def test_what_another_run_left_on_disk_waits_and_is_counted(
     made = assignment(tmp_path)
     left_behind(made, run=run)
     desk = Desk("show_locks", cast("Any", None))
-    pump = build_pump(made, cast("Any", FakePulse()), Event(), LOG, desk)
+    pump = built(made, desk)
 
     assert pump.deliveries[0].queue.depth().lines == 2
     assert counted(desk.tally, families.LINES_RECOVERED, "show_locks", "loki") == recovered
@@ -119,7 +123,7 @@ def test_reading_goes_on_at_the_cursor_on_disk(tmp_path: Path) -> None:
     left_behind(made, run="")
     desk = Desk("show_locks", cast("Any", None))
 
-    assert build_pump(made, cast("Any", FakePulse()), Event(), LOG, desk).cursor == (17,)
+    assert built(made, desk).cursor == (17,)
 
 
 def test_a_cursor_of_another_kind_of_source_is_told_and_not_used(
@@ -129,7 +133,7 @@ def test_a_cursor_of_another_kind_of_source_is_told_and_not_used(
     left_behind(made, run="", kind="sql")
     desk = Desk("show_locks", cast("Any", None))
 
-    assert build_pump(made, cast("Any", FakePulse()), Event(), LOG, desk).cursor is None
+    assert built(made, desk).cursor is None
     assert caplog.messages == [
         "The cursor on disk is of a source of type sql; this one begins anew."
     ]
@@ -153,7 +157,7 @@ def test_only_workers_with_the_same_destination_share_a_circuit(tmp_path: Path) 
 def test_an_entry_beats_what_is_written_for_loki(tmp_path: Path) -> None:
     made = assignment(tmp_path, spool_max_bytes=77, too_old="drop")
     desk = Desk("show_locks", cast("Any", None))
-    (delivery,) = build_pump(made, cast("Any", FakePulse()), Event(), LOG, desk).deliveries
+    (delivery,) = built(made, desk).deliveries
 
     assert delivery.refusals.too_old == "drop"
     assert delivery.queue._shelf is not None

@@ -12,7 +12,7 @@ from shipper.core.errors import StartupError
 from shipper.pipeline.cursors import CursorUnreadable
 from shipper.pipeline.spool import Checkpoint
 from shipper.pipeline.spool.database import VERSION
-from shipper.pipeline.spool.offline import read_checkpoint, write_checkpoint
+from shipper.pipeline.spool.offline import lines_left, read_checkpoint, write_checkpoint
 from tests.unit.pipeline.spool.parcels import Site, drained, parcels, put_ns_of
 
 CURSOR = ("2026-11-22", 17)
@@ -32,6 +32,26 @@ def snapshot(site: Site) -> dict[str, bytes]:
     """Return all files but the index of the log, which is shared memory."""
     folder = site.path.parent
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db-shm"}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_waits_is_counted_without_a_worker(site: Site, running: bool) -> None:
+    spool = site.spool()
+    kept = spool.keep("loki", parcels(0, 3))
+    assert kept is not None
+    wanted = sum(len(parcel.stream) for parcel in kept)
+    if not running:
+        spool.close()
+
+    assert lines_left(site.path) == wanted
+
+
+def test_what_is_no_spool_cannot_be_counted(site: Site) -> None:
+    site.path.parent.mkdir(parents=True)
+    site.path.write_text("not a spool, but long enough to be taken for a file of SQLite" * 100)
+
+    with pytest.raises(StartupError, match="cannot be read"):
+        lines_left(site.path)
 
 
 @pytest.mark.parametrize("running", [True, False])

@@ -146,6 +146,43 @@ def test_numbers_go_on_behind_those_that_somebody_remembers(site: Site) -> None:
     spool.close()
 
 
+def test_numbers_go_on_behind_those_that_are_on_their_way(site: Site) -> None:
+    fill(site, 20).close()
+    spool = site.spool("second")
+    on_the_way = spool.oldest("loki", max_weight_bytes=10**6)
+    spool.close()
+    site.path.write_text("no database\n" * 1000)
+    kept = spool.keep("loki", [parcel(99)])
+    spool.forget("loki", on_the_way)
+
+    assert kept is not None
+    assert kept[0].number == 21
+    assert put_ns_of(drained(spool)) == [99]
+    spool.close()
+
+
+def test_what_was_known_of_the_front_is_not_believed_after_damage(site: Site) -> None:
+    spool = fill(site)
+    spool.oldest("loki", max_weight_bytes=100)
+    spool.close()
+    overwrite(site.path, page_of(site, 80), b"\xa5" * PAGE_BYTES)
+    shipped = drained(spool, max_weight_bytes=10**6)
+
+    assert 100 < len(shipped) < 200
+    assert site.aside() == [".db"]
+    spool.close()
+
+
+def test_a_count_below_nothing_is_none(site: Site) -> None:
+    fill(site, 20).close()
+    change(site, "UPDATE parcels SET lines = -5 WHERE number = 5")
+    spool = site.spool("second")
+
+    assert len(drained(spool)) == 19
+    assert site.damaged == [7, 0]
+    spool.close()
+
+
 def test_what_is_settled_does_not_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise SpoolUnusable("full")
@@ -155,7 +192,7 @@ def test_what_is_settled_does_not_come_back(site: Site, monkeypatch: pytest.Monk
     spool.forget("loki", spool.oldest("loki", max_weight_bytes=1000))
     monkeypatch.undo()
     spool._rows.database.close()
-    change(site, "DROP TABLE run")
+    change(site, "DROP TABLE totals")
     site.clock.pass_seconds(5)
     kept = spool.keep("loki", [parcel(99)])
 

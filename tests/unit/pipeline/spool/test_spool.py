@@ -140,13 +140,15 @@ def test_a_shelf_is_the_part_of_one_sink(spool: Spool) -> None:
 # room
 
 
-def test_the_oldest_are_dropped_to_make_room(spool: Spool) -> None:
+def test_the_oldest_are_dropped_to_make_room(site: Site, spool: Spool) -> None:
     keep(spool, 0, 10)
+    oldest(spool)
     half_bytes = spool.size_bytes("loki") // 2
     dropped_lines = spool.make_room("loki", half_bytes, spared=())
 
     assert half_bytes // 2 < spool.size_bytes("loki") <= half_bytes
     assert put_ns_of(drained(spool)) == list(range(dropped_lines // 2, 10))
+    assert site.log.errors == []
 
 
 def test_what_is_on_its_way_is_not_dropped(spool: Spool) -> None:
