@@ -149,21 +149,22 @@ class Refusals:
         return True
 
     def _restamped(self, stream: Stream, late: Sequence[Rejection]) -> Stream:
-        now_ns = self.clock.now_ns()
         if self._is_news("restamped"):
             self.log.warning(
                 "%s refused %d lines as too late; they get the present time.", self.sink, len(late)
             )
-        places = [one.index for one in late]
-        return Stream(
-            stream.labels,
-            range(now_ns, now_ns + len(places)),
-            [stream.lines[place] for place in places],
-            [
-                {
-                    **(stream.metadata[place] if stream.metadata is not None else {}),
-                    "original_time": rfc3339(stream.times_ns[place]),
-                }
-                for place in places
-            ],
-        )
+        return restamped(stream, [one.index for one in late], self.clock.now_ns())
+
+
+def restamped(stream: Stream, places: Sequence[int], now_ns: int) -> Stream:
+    """Return some records with times from `now_ns` on, and their own as structured metadata `original_time`.
+
+    A record that was given another time before keeps the first.
+    """
+    given = stream.metadata if stream.metadata is not None else [{}] * len(stream)
+    return Stream(
+        stream.labels,
+        range(now_ns, now_ns + len(places)),
+        [stream.lines[place] for place in places],
+        [{"original_time": rfc3339(stream.times_ns[place]), **given[place]} for place in places],
+    )

@@ -41,6 +41,7 @@ from shipper.pipeline.dead_letter import (
     take_over,
     write_letter,
 )
+from shipper.pipeline.refusals import restamped
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.wiring.settings import RunSettings
 
@@ -198,20 +199,16 @@ class Replay:
             yield places[index], write_letter(refused)
 
     def _stream(self, letters: Sequence[DeadLetter]) -> Stream:
-        lines = [letter.line for letter in letters]
-        if not self.restamp:
-            times_ns = [letter.time_ns for letter in letters]
-            metadata = [letter.metadata for letter in letters]
-            return Stream(letters[0].labels, times_ns, lines, metadata if any(metadata) else None)
-        now_ns = self.clock.now_ns()
-        times = [{"original_time": rfc3339(letter.time_ns)} for letter in letters]
-        return Stream(
+        metadata = [letter.metadata for letter in letters]
+        stream = Stream(
             letters[0].labels,
-            range(now_ns, now_ns + len(letters)),
-            lines,
-            # One that was given a new time before keeps its first.
-            [time | dict(letter.metadata) for time, letter in zip(times, letters, strict=True)],
+            [letter.time_ns for letter in letters],
+            [letter.line for letter in letters],
+            metadata if any(metadata) else None,
         )
+        if not self.restamp:
+            return stream
+        return restamped(stream, range(len(stream)), self.clock.now_ns())
 
     def _sent(self, stream: Stream) -> Iterator[tuple[int, Rejection | None]]:
         """Write a stream, in parts where it has to be, and yield what came of every record."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from shipper.demo.log_store import LogStore
-from tests.support.shipper_process import ROOT, Ended, ShipperProcess, command, until, write_config
+from tests.support.program_copy import copy_with_source
+from tests.support.shipper_process import Ended, ShipperProcess, command, until, write_config
 
 MODULE = '''"""Numbered rows: one a poll, and all that were asked for since the cursor."""
 
@@ -73,13 +73,7 @@ METRIC = "book"
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return `main.py` of a copy with one module more."""
-    folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(
-        ROOT / "shipper", folder / "shipper", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(ROOT / "main.py", folder)
-    (folder / "shipper" / "sources" / "ledger.py").write_text(MODULE)
-    return folder / "main.py"
+    return copy_with_source(tmp_path_factory.mktemp("copy"), "ledger", MODULE)
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shipper.demo.log_store import LogStore
-from tests.support.shipper_process import ROOT, Ended, ShipperProcess, command, until, write_config
+from tests.support.program_copy import copy_with_source
+from tests.support.shipper_process import Ended, ShipperProcess, command, until, write_config
 
 MODULE = '''"""Ticks."""
 
@@ -64,13 +64,7 @@ REFUSED = {**GOOD, "word": "never"}
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return `main.py` of a copy with one module more."""
-    folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(
-        ROOT / "shipper", folder / "shipper", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(ROOT / "main.py", folder)
-    (folder / "shipper" / "sources" / "ticker.py").write_text(MODULE)
-    return folder / "main.py"
+    return copy_with_source(tmp_path_factory.mktemp("copy"), "ticker", MODULE)
 
 
 @pytest.fixture
