@@ -21,7 +21,7 @@ from shipper.pipeline.pump import Pump
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.schedule import Schedule
-from shipper.pipeline.spool import Spool, claim_spool, spool_path
+from shipper.pipeline.spool import Shelf, Spool, claim_spool, spool_path
 from shipper.sinks.columns import ColumnMetrics
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.supervise.pulse import SharedPulse
@@ -120,7 +120,7 @@ def _loki_delivery(
     settings, entry, metric = assignment.loki, assignment.entry, assignment.metric
     sink = settings.build()
     random = Random()  # noqa: S311 - jitter needs no secrecy
-    shelf = spool.shelf(sink.name, max_bytes=entry.spool_max_bytes or settings.spool_max_bytes)
+    shelf = Shelf(spool, sink.name, max_bytes=entry.spool_max_bytes or settings.spool_max_bytes)
     if shelf.lines and spool.of_earlier_run:
         desk.tally.count(families.LINES_RECOVERED, metric, sink.name, by=shelf.lines)
     letters = DeadLetters(

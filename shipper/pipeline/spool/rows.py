@@ -13,7 +13,7 @@ from shipper.pipeline.cursors import CursorUnreadable, cursor_text, read_cursor
 from shipper.pipeline.spool import frame
 from shipper.pipeline.spool.ahead import Head
 from shipper.pipeline.spool.database import Database, SpoolDamaged
-from shipper.pipeline.spool.shelf import Parcel
+from shipper.pipeline.spool.parcel import Parcel
 
 _COLUMNS = "sink, lines, put_ns, checksum, labels, weight_bytes, body"
 _INSERT = f"INSERT INTO parcels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words

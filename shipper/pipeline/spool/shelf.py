@@ -4,29 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from shipper.core.record import Stream
-
-if TYPE_CHECKING:
-    from shipper.pipeline.spool.spool import Spool
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A stream that waits.
-
-    Attributes:
-        stream: Never larger than one push may be, unless it is a single record.
-        weight_bytes: What it weighs in a push before compression.
-        put_ns: Since when it waits, nanoseconds since the Unix epoch.
-        number: Its place on disk; 0 while it is in memory alone.
-    """
-
-    stream: Stream
-    weight_bytes: int
-    put_ns: int
-    number: int = 0
+from shipper.pipeline.spool.parcel import Parcel
+from shipper.pipeline.spool.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from shipper.core.record import Cursor
 from shipper.pipeline.cursors import CursorUnreadable
 from shipper.pipeline.spool.ahead import PARCELS_LOOKED_AT, Ahead
 from shipper.pipeline.spool.database import SpoolDamaged, SpoolUnusable
+from shipper.pipeline.spool.parcel import Parcel
 from shipper.pipeline.spool.rows import Checkpoint, Rows
 from shipper.pipeline.spool.salvage import name_aside, salvage, set_torn_log_aside
-from shipper.pipeline.spool.shelf import Parcel, Shelf
 
 TRY_AGAIN_SECONDS = 1.0
 """How long a disk that could not be written is left alone."""
@@ -77,10 +77,6 @@ class Spool:
         self._looked = False
         if self._rows.database.exists:
             self._begin()
-
-    def shelf(self, sink: str, *, max_bytes: int) -> Shelf:
-        """Return the part that belongs to one sink."""
-        return Shelf(self, sink, max_bytes)
 
     @property
     def trouble(self) -> str:

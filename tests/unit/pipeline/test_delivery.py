@@ -21,7 +21,7 @@ from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.pieces import BOUNDED_TRIES
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
-from shipper.pipeline.spool import Spool
+from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock, FakeRandom, RecordingEvent, TickingClock
@@ -405,7 +405,7 @@ def test_a_lonely_record_that_breaks_the_sink_is_found_once_others_come() -> Non
 
 def test_a_stop_leaves_what_is_not_settled_of_a_split_batch_on_disk(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "m.db", clock=FakeClock(), log=LOG, damaged=lambda _lines: None)
-    shelf = spool.shelf("fake", max_bytes=10**6)
+    shelf = Shelf(spool, "fake", max_bytes=10**6)
     second_half = Event()
     sink = FakeSink([TOO_LARGE, None], always=DOWN)
     delivery = delivery_to(

@@ -19,7 +19,7 @@ from shipper.pipeline.pump import KILLED_FIRST_SECONDS, Pump
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.schedule import Schedule, Tick
-from shipper.pipeline.spool import Spool
+from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock, FakeRandom, StopAt
@@ -58,7 +58,7 @@ class Rig:
         shelf = None
         if folder is not None:
             spool = Spool(folder / "m.db", clock=self.clock, log=LOG, damaged=lambda _lines: None)
-            shelf = spool.shelf("fake", max_bytes=spool_max_bytes)
+            shelf = Shelf(spool, "fake", max_bytes=spool_max_bytes)
         self.delivery = Delivery(
             metric="m",
             sink=FakeSink(),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shipper.core.record import Stream
 from shipper.pipeline.queue import RECORD_OVERHEAD_BYTES, DeliveryQueue, Flight, weigh
-from shipper.pipeline.spool import Spool
+from shipper.pipeline.spool import Shelf, Spool
 from tests.support.clock import FakeClock
 
 LINE = b"x" * (100 - RECORD_OVERHEAD_BYTES)
@@ -36,7 +36,7 @@ def queue_of(
         max_bytes=max_bytes,
         batch_bytes=batch_bytes,
         clock=clock or FakeClock(),
-        shelf=None if spool is None else spool.shelf("loki", max_bytes=spool_max_bytes),
+        shelf=None if spool is None else Shelf(spool, "loki", max_bytes=spool_max_bytes),
         drops_oldest=drops_oldest,
     )
 

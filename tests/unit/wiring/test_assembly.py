@@ -12,7 +12,7 @@ import pytest
 from shipper.core.clock import SystemClock
 from shipper.core.record import Batch, Stream
 from shipper.pipeline.pump import Pump
-from shipper.pipeline.spool import Parcel, Spool, spool_path
+from shipper.pipeline.spool import Parcel, Shelf, Spool, spool_path
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
@@ -100,7 +100,7 @@ def left_behind(made: Assignment, *, run: str, kind: str = "sqream") -> None:
         damaged=lambda _lines: None,
         run=run,
     )
-    spool.shelf("loki", max_bytes=10**6).keep([Parcel(Stream({}, [1, 2], [b"a", b"b"]), 50, 1)])
+    Shelf(spool, "loki", max_bytes=10**6).keep([Parcel(Stream({}, [1, 2], [b"a", b"b"]), 50, 1)])
     spool.set_checkpoint(kind, (17,))
     spool.close()
 

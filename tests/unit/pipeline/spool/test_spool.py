@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 import pytest
 
-from shipper.pipeline.spool import Checkpoint, Parcel, Spool, spool_path
+from shipper.pipeline.spool import Checkpoint, Parcel, Shelf, Spool, spool_path
 from shipper.pipeline.spool.database import VERSION
 from tests.support.shipper_process import ROOT
 from tests.unit.pipeline.spool.parcels import (
@@ -123,7 +123,7 @@ def test_two_sinks_do_not_disturb_each_other(spool: Spool) -> None:
 
 
 def test_a_shelf_is_the_part_of_one_sink(spool: Spool) -> None:
-    shelf = spool.shelf("loki", max_bytes=1)
+    shelf = Shelf(spool, "loki", max_bytes=1)
     empty = (shelf.lines, shelf.full, shelf.oldest_put_ns())
     kept = shelf.keep([parcel(0)])
     keep(spool, 1, 2, sink="other")
