@@ -65,6 +65,7 @@ class Delivery:
     fault: BaseException | None = None
     _trouble: _Trouble = field(default_factory=_Trouble)
     _hopeless: set[frozenset[tuple[str, str]]] = field(default_factory=set)
+    _stuck_since: dict[frozenset[tuple[str, str]], float] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
@@ -89,7 +90,7 @@ class Delivery:
         dropped = self.queue.keep()
         if dropped:
             self.tally.count(families.LINES_DROPPED, self.metric, "spool_full", by=dropped)
-        self.refusals.write_waiting()
+        self.refusals.give_up_waiting()
         self.raise_fault()
         left = self.queue.depth()
         if left.memory_lines:
@@ -124,12 +125,15 @@ class Delivery:
 
     def _deliver(self, stream: Stream) -> Stream | None:
         """Write a stream, in pieces where it has to be, and return what could not be settled."""
-        pieces = Pieces(stream)
+        name = _name(stream)
+        pieces = Pieces(stream, failing_since_seconds=self._stuck_since.pop(name, 0.0))
         while pieces and self._wait_for_turn():
             try:
                 self._accepted(pieces, self._push(pieces.first.stream))
             except SinkUnavailable as error:
                 if not self._try_again(pieces, error):
+                    self._stuck_since[name] = pieces.first.failing_since_seconds
+                    self.queue.pass_over()
                     break
             except BatchToSplit as error:
                 self._answered() if error.asked else self.pace.let_go()

@@ -56,8 +56,9 @@ class Piece:
 class Pieces:
     """The pieces of one stream that are not settled yet, in the order they are written."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._waiting = deque([Piece(stream)])
+    def __init__(self, stream: Stream, *, failing_since_seconds: float = 0.0) -> None:
+        """Begin with the stream as one piece; it may have been tried before."""
+        self._waiting = deque([Piece(stream, failing_since_seconds=failing_since_seconds)])
 
     def __bool__(self) -> bool:
         return bool(self._waiting)

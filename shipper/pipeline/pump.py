@@ -254,7 +254,7 @@ class Pump:
         for stream in streams:
             for delivery in self.deliveries:
                 delivery.queue.put(stream)
-        if batch.cursor is not None:
+        if batch.cursor is not None and batch.cursor != self.cursor:
             self.cursor = self._unacknowledged = batch.cursor
         return bool(streams)
 

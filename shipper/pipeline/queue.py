@@ -143,6 +143,12 @@ class DeliveryQueue:
                 self._settle(flight, left)
             self._changed.notify_all()
 
+    def pass_over(self) -> None:
+        """Let another stream go before the one that was taken, once it is settled and stays."""
+        with self._changed:
+            if self._flight is not None and self._shelf is not None:
+                self._shelf.pass_over(self._flight.stream.labels)
+
     def give_up(self) -> None:
         """Let nobody wait for what will never be settled."""
         with self._changed:

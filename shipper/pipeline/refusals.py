@@ -87,6 +87,12 @@ class Refusals:
                 return
             self._unwritten.popleft()
 
+    def give_up_waiting(self) -> None:
+        """Try a last time to keep what the disk did not take, and count what it does not take now as lost."""
+        self.write_waiting()
+        self._lost(sum(len(refused) for _, refused in self._unwritten), "disk", "we stop")
+        self._unwritten.clear()
+
     def _refuse(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         for one in rejections:
             self.tally.count(families.LINES_REJECTED, self.metric, self.sink, one.reason)

@@ -54,15 +54,19 @@ class Ahead:
         for number in numbers:
             self._heads.pop(number, None)
 
-    def next_numbers(self, max_weight_bytes: int) -> list[int]:
-        """Return the oldest and others of its stream that fit into one push with it, in their order."""
+    def next_numbers(self, max_weight_bytes: int, passed_over: str | None = None) -> list[int]:
+        """Return the oldest and others of its stream that fit into one push with it, in their order.
+
+        Args:
+            max_weight_bytes: The most that a push may weigh.
+            passed_over: Labels of a stream that lets others go first, if there are others.
+        """
         wanted: list[int] = []
         weight_bytes = 0
-        labels = None
+        every_labels = (head.labels for head in self._heads.values())
+        labels = next((each for each in every_labels if each != passed_over), passed_over)
         for head in self._heads.values():
-            if labels is None:
-                labels = head.labels
-            if head.labels is not labels:
+            if head.labels != labels:
                 continue
             weight_bytes += head.weight_bytes
             if wanted and weight_bytes > max_weight_bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shipper.pipeline.spool.parcel import Parcel
@@ -53,6 +53,10 @@ class Shelf:
     def forget(self, parcels: Sequence[Parcel], *, left: Parcel | None = None) -> None:
         """Take parcels away; what is `left` of them stays in their place."""
         self.spool.forget(self.sink, parcels, left=left)
+
+    def pass_over(self, labels: Mapping[str, str]) -> None:
+        """Let another stream go first, once."""
+        self.spool.pass_over(self.sink, labels)
 
     def make_room(self, *, spared: Sequence[Parcel]) -> int:
         """Drop the oldest that are not `spared` until the rest is within `max_bytes`; return how many lines."""

@@ -8,7 +8,7 @@ what cannot is counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import Logger
@@ -19,6 +19,7 @@ from typing import TypeVar
 from shipper.core.clock import Clock
 from shipper.core.record import Cursor
 from shipper.pipeline.cursors import CursorUnreadable
+from shipper.pipeline.spool import frame
 from shipper.pipeline.spool.ahead import PARCELS_LOOKED_AT, Ahead
 from shipper.pipeline.spool.database import SpoolDamaged, SpoolUnusable
 from shipper.pipeline.spool.parcel import Parcel
@@ -72,6 +73,7 @@ class Spool:
         self._rows = Rows(path)
         self._ahead: defaultdict[str, Ahead] = defaultdict(Ahead)
         self._settled: dict[int, tuple[str, int]] = {}
+        self._passed_over: dict[str, str] = {}
         self._trouble = ""
         self._not_before_seconds = 0.0
         self._looked = False
@@ -132,6 +134,11 @@ class Spool:
             for parcel in parcels:
                 self._settled[parcel.number] = (sink, len(parcel.stream))
         self._written(self._forget_settled)
+
+    def pass_over(self, sink: str, labels: Mapping[str, str]) -> None:
+        """Let another stream go first, once, the next time that the oldest are asked for."""
+        with self._lock:
+            self._passed_over[sink] = frame.labels_text(labels)
 
     def make_room(self, sink: str, max_bytes: int, *, spared: Sequence[Parcel]) -> int:
         """Drop the oldest of a sink, never the youngest, until it is within `max_bytes`; return how many lines."""
@@ -197,7 +204,7 @@ class Spool:
         if ahead.runs_short:
             at_most = PARCELS_LOOKED_AT + len(self._settled)
             ahead.fill(self._rows.heads(sink, at_most=at_most), self._settled)
-        numbers = ahead.next_numbers(max_weight_bytes)
+        numbers = ahead.next_numbers(max_weight_bytes, self._passed_over.pop(sink, None))
         if not numbers:
             raise SpoolDamaged(f"{self.lines(sink)} lines cannot be found")
         parcels, damaged = self._rows.open_parcels(numbers)

@@ -8,6 +8,7 @@ redirect is not followed, because a POST may come out as a GET behind it.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import Mapping
@@ -130,8 +131,9 @@ class Client:
             SinkUnavailable: The TLS files cannot be used, nobody accepts in time, or there is no TLS.
             OSError: There is no connection for another reason.
         """
-        if self._connection is not None:
+        if self._connection is not None and _is_silent(self._connection):
             return self._connection
+        self.close()
         connection = self._new_connection()
         try:
             connection.connect()
@@ -174,7 +176,7 @@ class Client:
             # Who refuses a body before all of it was sent may have answered before hanging up: that answer says more.
             sent = False
         try:
-            answer = self._read(connection.getresponse())
+            answer = self._read(_final(connection.getresponse()))
         except ValueError as error:
             # Python 3.11 passes a chunk of a negative size on to the socket's reader.
             raise HTTPException(f"the answer is no HTTP: {error}") from error
@@ -196,6 +198,21 @@ class Client:
             headers={name.lower(): value for name, value in response.getheaders()},
             whole=whole,
         )
+
+
+def _is_silent(connection: PlainConnection | TlsConnection) -> bool:
+    """Say whether nothing came since the last answer: it would be taken for the answer to the next request."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _final(response: HTTPResponse) -> HTTPResponse:
+    """Pass over what comes before the answer, like 103 of a gateway; Python 3.11 knows only 100."""
+    while 101 < response.status < 200:
+        response.headers = None  # type: ignore[assignment]  # or it has nothing more to read
+        response.begin()
+    return response
 
 
 def _hung_up(error: Exception) -> bool:

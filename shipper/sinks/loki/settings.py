@@ -87,7 +87,7 @@ class LokiSettings(Settings):
 
     too_old: Literal["dead_letter", "restamp", "drop"] = "dead_letter"
     """What becomes of lines that Loki refuses for being too old or too far behind the newest of their stream: kept in
-    the dead letters, sent once more with the present time, or dropped and counted."""
+    the dead letters, sent once more with the present time, or only counted."""
 
     dead_letter_max_bytes: int = Field(default=64 * MIB, ge=1)
     """The most that is kept of refused lines, for each metric; further ones are dropped and counted."""

@@ -35,7 +35,7 @@ _PLAIN_TEXTS = (
 def error_answer(error: BaseException) -> str | None:
     """Return what the server answered, or `None` when the error is none of its answers."""
     found = _ERROR_ANSWER.search(_COLOUR.sub("", str(error)))
-    return None if found is None else _shortened(_unescaped(found[1]))
+    return None if found is None else _shortened(_unescaped(found[1])) or "an error without a text"
 
 
 def plain_text(error: BaseException, far_end: str) -> str:

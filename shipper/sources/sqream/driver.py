@@ -95,7 +95,8 @@ class Session:
         description = self._cursor.description
         if description is None:
             return Answer()
-        return Answer([column[0] for column in description], self._cursor.fetchall())
+        # A name is whatever stands in the server's JSON.
+        return Answer([str(column[0]) for column in description], self._cursor.fetchall())
 
 
 def connect(section: SqreamConnection, *, timeout_seconds: float) -> Session:

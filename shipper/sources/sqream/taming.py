@@ -18,6 +18,12 @@ from typing import Any, Protocol, cast
 from shipper.core.errors import SourceRefused
 from shipper.sources.sqream.watchdog import Watchdog
 
+LONGEST_PART_BYTES = 256 * 1024 * 1024
+"""More than any part of an answer has; pysqream asks for as much memory as the far end announces, before it comes."""
+
+FILE_KEYS = ("local_file_read", "local_file_write")
+"""By which an answer makes pysqream 6.2 and later send a file of ours, or write one."""
+
 PING_SECONDS = 10.0
 """How often pysqream pings (5.0.0 to 6.3.0)."""
 
@@ -141,6 +147,9 @@ def _tame(*modules: ModuleType) -> None:
     connection, entry, ping = cast("tuple[Any, ...]", modules)
     connection.SQSocket = _watched(connection.SQSocket)
     connection.Connection = entry.Connection = _quiet(connection.Connection)
+    # The name of the class in 6.x and in 5.x.
+    client = "SQClient" if hasattr(connection, "SQClient") else "Client"
+    setattr(connection, client, _wary(getattr(connection, client)))
     _make_patient(ping.PingLoop)
     if hasattr(connection, "PingLoop"):
         # 5.0.0 imports its own module `ping` a second time, as a top-level one.
@@ -191,6 +200,28 @@ def _watched(driver_socket: type) -> type:
             return super().timeout(*arguments)
 
     return WatchedSocket
+
+
+def _wary(driver_client: type) -> type:
+    parent: Any = driver_client
+
+    class WaryClient(parent):  # type: ignore[misc]
+        """Does not do everything that an answer makes the driver do."""
+
+        def receive(self, length_bytes: int, *arguments: object) -> object:
+            """Refuse to make room for more than any answer has."""
+            if length_bytes > LONGEST_PART_BYTES:
+                raise ValueError(f"an answer of {length_bytes} bytes")
+            return super().receive(length_bytes, *arguments)
+
+        def prepare_statement(self, statement: str) -> object:
+            """Refuse to read and to write files."""
+            answer = super().prepare_statement(statement)
+            if isinstance(answer, dict) and any(map(answer.get, FILE_KEYS)):
+                raise PermissionError("the answer to a query asks for a file on this machine")
+            return answer
+
+    return WaryClient
 
 
 def _quiet(driver_connection: type) -> type:

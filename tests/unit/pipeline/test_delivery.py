@@ -403,6 +403,23 @@ def test_a_lonely_record_that_breaks_the_sink_is_found_once_others_come() -> Non
     assert count_of(delivery, families.LINES_REJECTED, "fake", "server_error") == 1
 
 
+def test_a_lonely_record_that_breaks_the_sink_does_not_hold_up_other_streams(
+    tmp_path: Path,
+) -> None:
+    clock = TickingClock()
+    spool = Spool(tmp_path / "m.db", clock=clock, log=LOG, damaged=lambda _lines: None)
+    sink = PoisonedSink({b"line 000"})
+    delivery = delivery_to(sink, clock=clock, shelf=Shelf(spool, "fake", 10**6))
+    delivery.queue.put(stream_of(1, job="a"))
+    delivery.queue.put(stream_of(3, job="b", first=1))
+    delivery.queue.keep()
+    left = delivered(delivery)
+
+    assert left == 0
+    assert sink.taken == lines_of(3, 1)
+    assert count_of(delivery, families.LINES_REJECTED, "fake", "server_error") == 1
+
+
 def test_a_stop_leaves_what_is_not_settled_of_a_split_batch_on_disk(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "m.db", clock=FakeClock(), log=LOG, damaged=lambda _lines: None)
     shelf = Shelf(spool, "fake", max_bytes=10**6)

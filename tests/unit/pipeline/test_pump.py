@@ -318,6 +318,13 @@ def test_a_cursor_is_acknowledged_and_made_durable_once_its_lines_are_on_disk(
     assert rig.checkpoints == [("one",)]
 
 
+def test_a_cursor_that_did_not_move_is_neither_acknowledged_nor_written_again() -> None:
+    rig = Rig(*(batch(cursor=("one",)) for _ in range(3)))
+    rig.turns(3)
+
+    assert rig.source.acknowledged == rig.checkpoints == [("one",)]
+
+
 def test_no_line_is_in_memory_alone_when_the_source_is_read_again(tmp_path: Path) -> None:
     rig = Rig(*(batch(value) for value in range(5)), folder=tmp_path)
     in_memory: list[int] = []

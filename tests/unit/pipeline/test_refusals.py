@@ -127,6 +127,14 @@ def test_more_than_fits_into_memory_is_counted_as_lost() -> None:
     assert rig.count(families.DEAD_LETTERS_LOST, "disk") == 3
 
 
+def test_what_the_disk_did_not_take_until_the_end_is_counted_as_lost() -> None:
+    rig = Rig(letterbox=FakeLetterbox(usable=False))
+    rig.take(OLD, BAD)
+    rig.refusals.give_up_waiting()
+
+    assert rig.count(families.DEAD_LETTERS_LOST, "disk") == 2
+
+
 def test_what_finds_no_room_is_counted_as_lost(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig(letterbox=FakeLetterbox(room=1))
     rig.take(OLD, BAD)
