@@ -21,6 +21,7 @@ from shipper.telemetry.tally import Tally
 
 REMEMBERED_STREAMS = 1000
 JOIN_SECONDS = 1.0
+ENDING_WAIT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class Delivery:
     _trouble: _Trouble = field(default_factory=_Trouble)
     _hopeless: set[frozenset[tuple[str, str]]] = field(default_factory=set)
     _stuck_since: dict[frozenset[tuple[str, str]], float] = field(default_factory=dict)
+    _ending: Event = field(default_factory=Event)
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
@@ -83,6 +85,7 @@ class Delivery:
             BaseException: What ended the loop, when it was a fault of ours.
         """
         self.queue.close()
+        self._ending.set()
         self.queue.wait_until_empty(drain_seconds)
         self._stop.set()
         if self._thread is not None:
@@ -154,8 +157,13 @@ class Delivery:
                 return True
             if not self._trouble.text:
                 self._trouble.text = f"waiting for {self.sink.name}, which takes no lines"
-            self._stop.wait(wait_seconds)
+            self._wait(wait_seconds)
         return False
+
+    def _wait(self, wait_seconds: float) -> None:
+        """Wait; from the moment that the end was announced on a second at most, since little time is left."""
+        if self._ending.wait(wait_seconds):
+            self._stop.wait(min(wait_seconds, ENDING_WAIT_SECONDS))
 
     def _push(self, stream: Stream) -> Sequence[Rejection]:
         counted = (self.metric, self.sink.name)
@@ -211,7 +219,7 @@ class Delivery:
             case Blame.UNKNOWN if piece.tried_enough:
                 return self._find_out(pieces, error)
         wait_seconds = self.backoff.wait_seconds(piece.tries, self.random)
-        self._stop.wait(wait_seconds + (error.retry_after_seconds or 0.0))
+        self._wait(wait_seconds + (error.retry_after_seconds or 0.0))
         return True
 
     def _find_out(self, pieces: Pieces, error: SinkUnavailable) -> bool:

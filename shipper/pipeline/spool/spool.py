@@ -101,7 +101,12 @@ class Spool:
             return parcels
         if self._settled:
             self._written(self._forget_settled)
-        return self._written(lambda: self._insert(sink, parcels))
+        kept = self._written(lambda: self._insert(sink, parcels))
+        # Taking away may work where putting does not, so only this shows that the disk is well.
+        if kept is not None and self._trouble:
+            self._log.info("Lines can be kept on disk again.")
+            self._trouble = ""
+        return kept
 
     def oldest(self, sink: str, *, max_weight_bytes: int) -> Sequence[Parcel]:
         """Return the oldest parcel and others of its stream that fit into one push with it; none if unreadable."""
@@ -280,15 +285,11 @@ class Spool:
             if self._clock.monotonic_seconds() < self._not_before_seconds:
                 return None
             try:
-                result = self._mended(action)
+                return self._mended(action)
             except (SpoolUnusable, SpoolDamaged) as error:
                 self._not_before_seconds = self._clock.monotonic_seconds() + TRY_AGAIN_SECONDS
                 self._failed(str(error))
                 return None
-            if self._trouble:
-                self._log.info("Lines can be kept on disk again.")
-                self._trouble = ""
-            return result
 
     def _mended(self, action: Callable[[], RESULT]) -> RESULT:
         """Do something with the file, and once more after a damage was mended."""

@@ -235,7 +235,7 @@ def test_waits_grow_with_jitter(
             clock=clock,
             backoff=Backoff(),
             random=FakeRandom(fraction),
-            _stop=stop,
+            _ending=stop,
         ),
         stream_of(1),
     )
@@ -254,7 +254,7 @@ def test_the_wait_is_never_shorter_than_the_sink_asked_for(blame: Blame) -> None
             clock=clock,
             backoff=Backoff(),
             random=FakeRandom(0.5),
-            _stop=stop,
+            _ending=stop,
         ),
         stream_of(1),
     )
@@ -340,6 +340,17 @@ def test_finishing_before_it_began_drops_what_waits() -> None:
     delivery.queue.put(stream_of(2))
 
     assert delivery.finish(0).lines == 2
+
+
+def test_the_end_does_not_sleep_through_a_long_wait_when_the_sink_is_well_again() -> None:
+    sink = FakeSink([ODD])
+    delivery = delivery_to(sink, backoff=Backoff(1000, 1000), random=FakeRandom(1))
+    delivery.queue.put(stream_of(2))
+    delivery.start()
+    assert sink.tried.wait(PATIENCE_SECONDS)
+
+    assert delivery.finish(PATIENCE_SECONDS).lines == 0
+    assert sink.taken == lines_of(2)
 
 
 def test_a_stop_in_the_middle_of_a_wait_ends_it() -> None:
