@@ -1,4 +1,4 @@
-# `make` prints this menu. Needs bash and Python 3.11 or 3.12; nothing here needs root but install-test-services.
+# `make` prints this menu. Needs bash and Python 3.11 or 3.12; nothing here needs root but `make services`.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -195,6 +195,11 @@ class SourceSettings(Settings):
         """Whether the source is not read while the spool is full; else its oldest lines are dropped."""
         return self.can_wait if self.spool_full is None else self.spool_full == "wait"
 
+    @property
+    def changes_far_end(self) -> bool:
+        """Whether a poll changes something there, so that nobody should poll just to look; the default is no."""
+        return False
+
     def objections(self, section: Settings | None) -> Sequence[str]:
         """Say what is wrong with this entry beside its section, each as `key: rule`; the default is nothing."""
         del section

@@ -36,12 +36,21 @@ class Filing:
     """Turns batches of rows into streams.
 
     It remembers the distinct values of every label field: those beyond `max_label_values` go to structured
-    metadata, and `overflowed` is told the field, once for every such record.
+    metadata, and `overflowed` is told the field, once for every such record. `unknown` is told the fields that are
+    asked for and stand in no row of the first batch, and those that do.
     """
 
-    def __init__(self, rules: FilingRules, overflowed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        rules: FilingRules,
+        overflowed: Callable[[str], None],
+        unknown: Callable[[Sequence[str], Sequence[str]], None] = lambda _wanted, _there: None,
+    ) -> None:
         self._rules = rules
         self._overflowed = overflowed
+        self._unknown = unknown
+        time_field = [rules.time_field] if rules.time_field is not None else []
+        self._unseen = [*rules.label_fields, *rules.metadata_fields, *time_field]
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
 
     def streams(self, batch: Batch) -> list[Stream]:
@@ -53,11 +62,21 @@ class Filing:
         rows = batch.rows
         if not rows:
             return []
+        if self._unseen:
+            self._look_for_fields(rows)
         lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
             return [Stream(self._rules.labels, times_ns, lines)]
         return self._grouped(rows, times_ns, lines)
+
+    def _look_for_fields(self, rows: Sequence[Row]) -> None:
+        """Find out, once, whether a field that is asked for is misspelt."""
+        there = dict.fromkeys(name for row in rows for name in row)
+        missing = [name for name in dict.fromkeys(self._unseen) if name not in there]
+        self._unseen = []
+        if missing:
+            self._unknown(missing, list(there))
 
     def _times_ns(self, batch: Batch) -> Sequence[int]:
         moments = range(batch.read_at_ns, batch.read_at_ns + len(batch.rows))

@@ -21,6 +21,8 @@ CHECK_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 """How long the gate waits before it tries failed checks again."""
 
+TELL_SECONDS = 30.0
+
 LISTEN_SECONDS = 0.1
 
 
@@ -47,22 +49,29 @@ class Gate:
         clock: Time.
         stopped: Tells whether the operator has lost patience; the gate then ends early.
         check_seconds: Deadline of every single check.
+        not_yet: Told twice a minute what has failed so far, and for how many more seconds it is tried.
     """
 
     context: ForkServerContext
     clock: Clock
     stopped: Callable[[], bool]
     check_seconds: float = CHECK_SECONDS
+    not_yet: Callable[[Sequence[Verdict], float], None] = lambda _failed, _seconds: None
 
     def verdicts(self, checks: Sequence[Check], *, wait_seconds: float) -> list[Verdict]:
         """Return one verdict per check, in order; failed ones were tried for at least `wait_seconds`."""
         until = self.clock.monotonic_seconds() + wait_seconds
         verdicts = self._try(checks)
+        tell_seconds = 0.0
         while (
             any(each.failed for each in verdicts)
             and self.clock.monotonic_seconds() < until
             and not self.stopped()
         ):
+            now = self.clock.monotonic_seconds()
+            if now >= tell_seconds:
+                self.not_yet([each for each in verdicts if each.failed], until - now)
+                tell_seconds = now + TELL_SECONDS
             sleep(RETRY_SECONDS)
             again = iter(self._try([each.check for each in verdicts if each.failed]))
             verdicts = [next(again) if each.failed else each for each in verdicts]

@@ -10,6 +10,7 @@ WAITING --its time has come--> STARTING --first beat--> RUNNING
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -173,7 +174,9 @@ def died(
     """Return the worker after its process ended by itself."""
     if exit_code == REFUSED_EXIT_CODE:
         return replace(worker, phase=Phase.FAILED, reason="it can never work here; see the log")
-    how = f"killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    how = (
+        f"killed by {_signal(-exit_code)}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    )
     failures, crashes = worker.failures + 1, worker.crashes + 1
     if crashes >= policy.max_crashes:
         return replace(
@@ -187,3 +190,11 @@ def died(
         crashes=crashes,
         reason=how,
     )
+
+
+def _signal(number: int) -> str:
+    """Return a signal's name, like `SIGKILL`; the kernel sends that one when memory runs out."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

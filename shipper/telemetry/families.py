@@ -87,7 +87,9 @@ DEAD_LETTERS = _counter(
 DEAD_LETTERS_LOST = _counter(
     "shipper_dead_letters_lost_total", "Rejected lines that could not be kept, and why.", "reason"
 )
-SPOOL_LINES = _gauge("shipper_spool_lines", "Lines waiting for a sink.", "sink")
+SPOOL_LINES = _gauge(
+    "shipper_spool_lines", "Lines waiting for a sink, on disk and in memory.", "sink"
+)
 SPOOL_BYTES = _gauge("shipper_spool_bytes", "Bytes of lines waiting for a sink.", "sink")
 MEMORY_LINES = _gauge(
     "shipper_memory_lines", "Those of the waiting lines that are not on disk.", "sink"
@@ -107,6 +109,9 @@ LAST_SUCCESS = _gauge(
 )
 WORKER_UP = _gauge("shipper_worker_up", "1 while the worker's process runs, else 0.")
 WORKER_RESTARTS = _counter("shipper_worker_restarts_total", "Workers started again.")
+STATE_DIR_FREE = Family(
+    "shipper_state_dir_free_bytes", "gauge", "Room on the disk of the state directory.", ()
+)
 BUILD = Family(
     "shipper_build_info",
     "gauge",
@@ -142,6 +147,7 @@ FAMILIES = (
     LAST_SUCCESS,
     WORKER_UP,
     WORKER_RESTARTS,
+    STATE_DIR_FREE,
     BUILD,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from logging import Logger
@@ -52,7 +52,9 @@ def build_pump(
         schedule=Schedule(assignment.first_seconds, entry.every_seconds),
         timeout_seconds=entry.poll_timeout_seconds,
         filing=Filing(
-            filing_rules(entry, assignment.labels), partial(_overflowed, metric, log, tally, set())
+            filing_rules(entry, assignment.labels),
+            partial(_overflowed, metric, log, tally, set()),
+            partial(warn_of_unknown_fields, log),
         ),
         deliveries=deliveries,
         observe_rows=ColumnMetrics(entry.metrics, tally).observe,
@@ -122,6 +124,7 @@ def _loki_delivery(
     random = Random()  # noqa: S311 - jitter needs no secrecy
     shelf = Shelf(spool, sink.name, max_bytes=entry.spool_max_bytes or settings.spool_max_bytes)
     if shelf.lines and spool.of_earlier_run:
+        log.info("%d lines of an earlier run wait on disk and are delivered first.", shelf.lines)
         desk.tally.count(families.LINES_RECOVERED, metric, sink.name, by=shelf.lines)
     letters = DeadLetters(
         path_of(assignment.state_dir, metric),
@@ -164,6 +167,15 @@ def circuit_path(state_dir: Path, loki: LokiSettings) -> Path:
     destination = f"{loki.url} {loki.tenant or ''}"
     name = sha256(destination.encode()).hexdigest()[:16]
     return state_dir / "circuit" / f"{name}{SUFFIX}"
+
+
+def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[str]) -> None:
+    """Say that fields are asked for which the rows do not have."""
+    log.warning(
+        "No row of the first poll has a field %s; its fields are %s.",
+        " or ".join(missing),
+        ", ".join(there),
+    )
 
 
 def _overflowed(metric: str, log: Logger, tally: Tally, warned: set[str], name: str) -> None:

@@ -43,7 +43,9 @@ def demonstrate(
         console.print("Starting a SQream emulator and a small log store…")
         with Stage() as stage:
             staged = _staged(settings, given, stage, Path(folder))
-            show = _Show(console, stage, staged.log.path or Path(folder), seconds)
+            moved = Override("http", "port", 0, "--demo") in staged.overrides
+            log_path = staged.log.path or Path(folder)
+            show = _Show(console, stage, log_path, seconds, moved=moved)
             # Who closes the terminal wants the demo to end.
             run(staged, console=console, started=show.begin, hangup="stop")
             show.end()
@@ -86,6 +88,7 @@ class _Show:
     stage: Stage
     log_path: Path
     seconds: float | None
+    moved: bool
     _over: Event | None = None
     _thread: Thread | None = None
 
@@ -101,7 +104,7 @@ class _Show:
         out(f"  SQream      127.0.0.1:{self.stage.sqream_port}")
         out(f"  log         {self.log_path}")
         ending = f"Ends in {self.seconds:g} s." if self.seconds else "Ctrl-C ends it."
-        if not surroundings.address.endswith(f":{USUAL_HTTP_PORT}"):
+        if self.moved:
             out(f"  Port {USUAL_HTTP_PORT} is taken, so the page is elsewhere.")
         out(f"\n{ending}\n", style="dim")
         self._over = Event()

@@ -83,7 +83,9 @@ def pass_gate(
     words: Sequence[str],
 ) -> Surroundings | None:
     """Try everything, print the table, and return what was taken; `None` when told to stop meanwhile."""
-    gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
+    gate = Gate(
+        context, SystemClock(), stopped=lambda: "stop" in words, not_yet=partial(_not_yet, console)
+    )
     taken, verdicts = _take_surroundings(settings, configuration, required=True)
     verdicts += _tried(gate, configuration, settings.wait_seconds)
     if "stop" in words:
@@ -93,6 +95,13 @@ def pass_gate(
     if failed or taken is None:
         raise StartupError(f"failed: {', '.join(failed)}")
     return taken
+
+
+def _not_yet(console: Console, failed: Sequence[Verdict], left_seconds: float) -> None:
+    for verdict in failed:
+        text = f" not yet {verdict.check.name:<23} {verdict.finding.text}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Trying for {left_seconds:.0f} s more.", highlight=False)
 
 
 def _tried(gate: Gate, configuration: Configuration, wait_seconds: float) -> list[Verdict]:
@@ -182,6 +191,8 @@ def _taken(
     try:
         taken = take()
     except Unusable as error:
-        outcome = Outcome.NOTED if error.taken and not required else Outcome.FAILED
-        return None, Verdict(check, Finding(outcome, str(error), error.hint), 0.0)
+        if error.taken and not required:
+            hint = "no trouble if that is the Shipper that runs here"
+            return None, Verdict(check, Finding(Outcome.NOTED, str(error), hint), 0.0)
+        return None, Verdict(check, Finding(Outcome.FAILED, str(error), error.hint), 0.0)
     return taken, Verdict(check, tell(taken), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from rich.console import Console
@@ -23,7 +24,7 @@ from shipper.sinks.loki.settings import LokiSettings
 from shipper.telemetry import families as names
 from shipper.telemetry.log import start_logging
 from shipper.telemetry.tally import Tally
-from shipper.wiring.assembly import filing_rules
+from shipper.wiring.assembly import filing_rules, warn_of_unknown_fields
 from shipper.wiring.dry_run import Poll, show, show_verdict
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import fixed_labels
@@ -47,8 +48,13 @@ def poll_once(
         )
     start_logging(settings.log)
     entry = configuration.metrics[metric]
+    if dry_run and entry.changes_far_end:
+        raise StartupError(
+            f"polling {metric} changes the server; leave out --dry-run if you mean it"
+        )
     rules = filing_rules(entry, fixed_labels(configuration)[metric])
-    filing = Filing(rules, overflowed=lambda _name: None)
+    log = logging.getLogger(f"shipper.{metric}")
+    filing = Filing(rules, lambda _name: None, partial(warn_of_unknown_fields, log))
     batch = _read(configuration, metric, entry)
     streams = filing.streams(batch)
     if dry_run:
@@ -59,6 +65,9 @@ def poll_once(
     elif entry.ship:
         delivered = _deliver(configuration, metric, streams)
         console.print(f"{len(batch.rows)} rows polled, {delivered} lines delivered.")
+        refused = len(batch.rows) - delivered
+        if refused:
+            raise StartupError(f"Loki refused {refused} lines for good; the warning above says why")
     else:
         console.print(f"{len(batch.rows)} rows polled; this metric is not shipped.")
 

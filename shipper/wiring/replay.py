@@ -141,7 +141,8 @@ class Replay:
                 self._replay_file(path)
         finally:
             others = f" {self.stayed} others stay." if self.stayed else ""
-            self.say(f"{self.sent} sent, {self.refused} refused again, {self.left} left.{others}")
+            kept = f"{self.refused} refused again and kept"
+            self.say(f"{self.sent} sent, {kept}, {self.left} not tried.{others}")
 
     def _replay_file(self, path: Path) -> None:
         """Send what is chosen in one file; put back what is not, and what is not taken."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from shutil import disk_usage
 
 from shipper import __version__
 from shipper.live.board import SUPERVISOR
@@ -17,8 +20,9 @@ from shipper.telemetry.tally import Tally
 class Rollcall:
     """Keeps the supervisor's own counters and sends them with the state of every metric's worker."""
 
-    def __init__(self, feed: FeedSender) -> None:
+    def __init__(self, feed: FeedSender, state_dir: Path) -> None:
         self._feed = feed
+        self._state_dir = state_dir
         self._hung: Counter[str] = Counter()
 
     def hung(self, name: str) -> None:
@@ -44,6 +48,10 @@ class Rollcall:
         """Return what is counted of the metrics there are now, so that those of a removed one vanish."""
         tally = Tally()
         tally.show(families.BUILD, __version__, platform.python_version(), value=1)
+        with suppress(
+            OSError
+        ):  # a directory that is gone has no room, and is told by whoever needs it
+            tally.show(families.STATE_DIR_FREE, value=disk_usage(self._state_dir).free)
         for name, worker in workers.items():
             tally.show(families.WORKER_UP, name, value=float(name in pids))
             tally.show(families.WORKER_RESTARTS, name, value=worker.restarts)

@@ -14,6 +14,7 @@ from uuid import uuid4
 from rich.console import Console
 from setproctitle import setproctitle
 
+from shipper import __version__
 from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
@@ -80,6 +81,13 @@ def run(
             log.info("Stopped before anything ran.")
             return
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
+        log.info(
+            "Shipper %s ships %d metrics to %s; its state is in %s.",
+            __version__,
+            len(configuration.metrics),
+            configuration.section("loki", LokiSettings).url,
+            surroundings.state_dir.path,
+        )
         _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
@@ -209,7 +217,7 @@ def _supervisor(
     # What a former run, or one before the machine was started again, knew of Loki is of no use now.
     Circuit.forget_all(surroundings.state_dir.path / "circuit")
     planner = Planner(settings, surroundings, feed, http, log)
-    rollcall = Rollcall(FeedSender(feed))
+    rollcall = Rollcall(FeedSender(feed), surroundings.state_dir.path)
     return Supervisor(
         plans=planner.plans(configuration),
         replan=planner.replan,

@@ -78,10 +78,10 @@ def _run(pump: Pump, log: Logger) -> int:
 def _tell_what_is_left(delivery: Delivery, left: Depth, log: Logger) -> None:
     on_disk = left.lines - left.memory_lines
     if on_disk:
-        log.warning("%d lines wait on disk for the next start.", on_disk)
+        log.warning("%d lines stay on disk until this metric runs again.", on_disk)
     if left.memory_lines:
         log.error(
-            "Stopped with %d lines that neither %s nor the disk took.",
+            "%d lines are lost: neither %s nor the disk took them.",
             left.memory_lines,
             delivery.sink.name,
         )

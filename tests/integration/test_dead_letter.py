@@ -99,7 +99,7 @@ def test_what_is_still_too_old_is_refused_again_and_stays(place: Place) -> None:
     place.refuse(b"one", b"two")
     ended = place.replayed()
 
-    assert ended == Ended(0, "0 sent, 2 refused again, 0 left.\n", "")
+    assert ended == Ended(0, "0 sent, 2 refused again and kept, 0 not tried.\n", "")
     assert place.left() == [b"one", b"two"]
 
 
@@ -109,7 +109,7 @@ def test_with_the_present_time_they_are_taken(place: Place) -> None:
     ended = place.replayed(METRIC, "--reason", "too_old", "--restamp")
     stored = place.store.lines(f'{{job="{METRIC}"}}')
 
-    assert ended == Ended(0, "2 sent, 0 refused again, 0 left.\n", "")
+    assert ended == Ended(0, "2 sent, 0 refused again and kept, 0 not tried.\n", "")
     assert [each.line for each in stored] == ["one", "two"]
     assert all(each.time_ns > began_ns for each in stored)
     assert all("original_time" in dict(each.metadata) for each in stored)
@@ -120,7 +120,7 @@ def test_what_another_reason_refused_stays(place: Place) -> None:
     place.refuse(b"one")
     ended = place.replayed("--reason", "too_long")
 
-    assert ended.stdout == "0 sent, 0 refused again, 0 left. 1 others stay.\n"
+    assert ended.stdout == "0 sent, 0 refused again and kept, 0 not tried. 1 others stay.\n"
     assert place.left() == [b"one"]
 
 
@@ -132,7 +132,7 @@ def test_a_replay_works_while_shipper_runs(place: Place) -> None:
     finally:
         running.release()
 
-    assert ended.stdout == "1 sent, 0 refused again, 0 left.\n"
+    assert ended.stdout == "1 sent, 0 refused again and kept, 0 not tried.\n"
 
 
 def test_what_loki_does_not_take_at_once_is_tried_again_and_split(place: Place) -> None:
@@ -140,7 +140,7 @@ def test_what_loki_does_not_take_at_once_is_tried_again_and_split(place: Place) 
     place.store.answers.script([Answer(status=429), Answer(status=413), Answer(status=503)])
     ended = place.replayed("--restamp")
 
-    assert ended.stdout == "2 sent, 0 refused again, 0 left.\n"
+    assert ended.stdout == "2 sent, 0 refused again and kept, 0 not tried.\n"
     assert sorted(place.arrived()) == ["one", "two"]
 
 
@@ -152,7 +152,7 @@ def test_without_loki_nothing_is_lost(place: Place) -> None:
     ended = place.replayed()
 
     assert ended.exit_code == 3
-    assert ended.stdout == "0 sent, 0 refused again, 2 left.\n"
+    assert ended.stdout == "0 sent, 0 refused again and kept, 2 not tried.\n"
     assert ended.stderr.startswith("shipper: Loki takes no lines: Loki answered 503")
     assert ended.stderr.endswith("Nothing is lost.\n")
     assert place.path.read_bytes() == before
@@ -183,7 +183,7 @@ def test_a_replay_that_is_killed_loses_nothing(place: Place) -> None:
     ended = place.replayed("--restamp")
 
     assert listed.stdout.startswith("show_locks: 2 too_old")
-    assert ended.stdout == "2 sent, 0 refused again, 0 left.\n"
+    assert ended.stdout == "2 sent, 0 refused again and kept, 0 not tried.\n"
     assert place.arrived() == ["one", "two"]
 
 

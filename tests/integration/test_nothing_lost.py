@@ -148,7 +148,7 @@ def test_a_stop_in_an_outage_leaves_the_rest_on_disk_and_says_so(
 
         assert shipper.terminate() == 0
         assert time.monotonic() - began < 5
-        assert "lines wait on disk for the next start." in shipper.stderr
+        assert "lines stay on disk until this metric runs again." in shipper.stderr
     safe = numbers.served[2:]
     store.start()
     with start():

@@ -62,7 +62,7 @@ def test_a_run_is_told_from_its_start_over_a_reload_to_its_end(
             os.kill(shipper.worker_pids()["show_locks"], signal.SIGKILL)
             until(
                 lambda: (
-                    "STATUS=1 of 2 workers run; show_locks: killed by signal 9" in listener.heard()
+                    "STATUS=1 of 2 workers run; show_locks: killed by SIGKILL" in listener.heard()
                 )
             )
             store.stop()

@@ -169,7 +169,7 @@ def test_a_worker_that_is_killed_is_started_again_alone(play: Play) -> None:
 
     assert {metric for metric in after if after[metric] != before[metric]} == {"show_locks"}
     assert play.restarts("show_locks") == restarts + 1
-    assert play.shipper.state()["show_locks"]["last_end"] == "killed by signal 9"
+    assert play.shipper.state()["show_locks"]["last_end"] == "killed by SIGKILL"
 
 
 def test_a_worker_that_was_started_again_does_not_count_its_predecessors_ticks_as_missed(

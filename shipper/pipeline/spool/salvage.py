@@ -101,6 +101,7 @@ def set_torn_log_aside(path: Path, clock: Clock) -> Path | None:
         aside = name_aside(path, clock, ".wal")
         aside.parent.mkdir(mode=0o700, exist_ok=True)
         aside.write_bytes(log)
+        aside.chmod(0o600)
     except (OSError, *_UNREADABLE):
         # Whether the file can be used at all is found out, and told, when it is used.
         return None

@@ -25,6 +25,7 @@ from shipper.pipeline.spool.database import SpoolDamaged, SpoolUnusable
 from shipper.pipeline.spool.parcel import Parcel
 from shipper.pipeline.spool.rows import Checkpoint, Rows
 from shipper.pipeline.spool.salvage import name_aside, salvage, set_torn_log_aside
+from shipper.pipeline.spool.waiting import WaitingNote
 
 TRY_AGAIN_SECONDS = 1.0
 """How long a disk that could not be written is left alone."""
@@ -71,6 +72,7 @@ class Spool:
         self._run = run
         self._lock = RLock()
         self._rows = Rows(path)
+        self._note = WaitingNote(path.with_suffix(".waiting"))
         self._ahead: defaultdict[str, Ahead] = defaultdict(Ahead)
         self._settled: dict[int, tuple[str, int]] = {}
         self._passed_over: dict[str, str] = {}
@@ -102,6 +104,8 @@ class Spool:
         if self._settled:
             self._written(self._forget_settled)
         kept = self._written(lambda: self._insert(sink, parcels))
+        if kept is not None:
+            self._write_note()
         # Taking away may work where putting does not, so only this shows that the disk is well.
         if kept is not None and self._trouble:
             self._log.info("Lines can be kept on disk again.")
@@ -138,6 +142,7 @@ class Spool:
             self._ahead[sink].drop(numbers)
             for parcel in parcels:
                 self._settled[parcel.number] = (sink, len(parcel.stream))
+        self._write_note()
         self._written(self._forget_settled)
 
     def pass_over(self, sink: str, labels: Mapping[str, str]) -> None:
@@ -183,26 +188,31 @@ class Spool:
                 self._not_before_seconds = 0.0
                 self._written(self._forget_settled)
             self._rows.database.close()
+            self._note.close()
 
     def _begin(self) -> None:
         """Look at what was left here."""
         with self._lock:
             aside = set_torn_log_aside(self.path, self._clock)
-        if aside is not None:
-            self._log.error("The end of %s was torn; it was set aside as %s.", self.path, aside)
-            self._damaged(0)
-        self._read(self._look)
+        whole = self._read(self._look) is not None
+        if aside is not None and whole:
+            text = "A write to %s that was cut off was set aside as %s; nothing that was kept is missing."
+            self._log.info(text, self.path, aside)
         self.of_earlier_run = self._written(lambda: self._rows.begin_run(self._run)) or False
 
-    def _look(self) -> None:
-        """Find out how much lies here, as soon as the disk allows it."""
+    def _look(self) -> bool | None:
+        """Find out how much lies here, as soon as the disk allows it; `None` when something is missing."""
         if self._looked:
-            return
+            return True
         missing = self._rows.read_totals()
+        missing = max(missing, (self._note.read() or 0) - self._rows.lines)
         self._looked = True
-        if missing:
-            self._log.error("%d lines are missing in %s.", missing, self.path)
-            self._damaged(missing)
+        self._write_note()
+        if not missing:
+            return True
+        self._log.error("%d lines that waited in %s are lost.", missing, self.path)
+        self._damaged(missing)
+        return None
 
     def _read_oldest(self, sink: str, max_weight_bytes: int) -> Sequence[Parcel]:
         ahead = self._ahead[sink]
@@ -225,8 +235,10 @@ class Spool:
             aside.write_bytes(body)
         except OSError as failure:
             raise SpoolUnusable(f"{aside}: {failure.strerror}") from failure
+        aside.chmod(0o600)
         lines = max(0, lines)
         self._rows.delete(sink, [number])
+        self._write_note()
         self._ahead[sink].drop([number])
         self._log.error("%d lines on disk are damaged; they are in %s.", lines, aside)
         self._damaged(lines)
@@ -238,6 +250,7 @@ class Spool:
 
     def _replace(self, sink: str, numbers: Sequence[int], left: Parcel) -> None:
         self._rows.replace(sink, numbers, left)
+        self._write_note()
         self._ahead.pop(sink, None)
 
     def _forget_settled(self) -> None:
@@ -268,6 +281,7 @@ class Spool:
                 break
             self._rows.delete(sink, dropped)
             self._ahead[sink].drop(dropped)
+        self._write_note()
         return dropped_lines
 
     def _read(self, action: Callable[[], RESULT]) -> RESULT | None:
@@ -304,14 +318,24 @@ class Spool:
     def _mend(self, error: SpoolDamaged) -> None:
         self._rows.database.close()
         saved = salvage(self.path, self._clock, settled=self._settled, above=self._rows.highest)
-        settled_lines = sum(lines for _, lines in self._settled.values())
-        promised = self._rows.lines - settled_lines if self._looked else saved.promised
+        promised = self._waiting() if self._looked else self._note.read() or saved.promised
+        lost = max(0, promised - saved.lines)
         self._settled.clear()
         self._ahead.clear()
         self._looked = False
-        text = "%s is damaged (%s). It was set aside as %s; %d lines of it could be read and are shipped."
-        self._log.error(text, self.path, error, saved.aside, saved.lines)
-        self._damaged(max(0, promised - saved.lines))
+        self._note.write(saved.lines)
+        text = "%s is damaged (%s). %d lines of it could be read and are shipped, %d are lost.%s"
+        where = f" It was set aside as {saved.aside}." if saved.aside.exists() else ""
+        self._log.error(text, self.path, error, saved.lines, lost, where)
+        self._damaged(lost)
+
+    def _waiting(self) -> int:
+        """Return how many lines wait for all sinks."""
+        return self._rows.lines - sum(lines for _, lines in self._settled.values())
+
+    def _write_note(self) -> None:
+        with self._lock:
+            self._note.write(max(0, self._waiting()))
 
     def _failed(self, text: str) -> None:
         if not self._trouble:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -66,6 +66,9 @@ class LokiSettings(Settings):
 
     key: FilePath | None = None
     """PEM file of the certificate's private key, not encrypted; not needed when it stands in the file of `cert`."""
+
+    required: bool = True
+    """`false`: a Loki that cannot be reached at the start only warns; lines wait on disk until it can."""
 
     encoding: Literal["protobuf", "json"] = "protobuf"
     """`protobuf` goes with snappy and is the cheaper one at both ends; `json` goes with gzip."""
@@ -165,14 +168,14 @@ class LokiSettings(Settings):
 
     def checks(self, *, metadata: bool = True) -> Sequence[Check]:
         """Return what must be true before anything is sent; `metadata`: lines will carry structured metadata."""
-        checks = [
-            Check("check_loki_connection", self.check_connection),
-            Check("check_loki_clock", self.check_clock),
-            Check("check_loki_limits", partial(self.check_limits, metadata=metadata)),
+        checks: list[tuple[str, Callable[[float], Finding]]] = [
+            ("check_loki_connection", self.check_connection),
+            ("check_loki_clock", self.check_clock),
+            ("check_loki_limits", partial(self.check_limits, metadata=metadata)),
         ]
         if self.url.startswith("https:"):
-            checks.append(Check("check_loki_tls", self.check_tls))
-        return checks
+            checks.append(("check_loki_tls", self.check_tls))
+        return [Check(name, attempt, self.required) for name, attempt in checks]
 
     def _client(self, connect_timeout_seconds: float, read_timeout_seconds: float) -> Client:
         return Client(

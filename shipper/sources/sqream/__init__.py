@@ -45,6 +45,11 @@ class SqreamSettings(SourceSettings):
             defaults["ship"] = False
         return defaults | written
 
+    @property
+    def changes_far_end(self) -> bool:
+        """Whether the function changes something on the server, like the reset of its statistics."""
+        return (self.function or "") in functions.CHANGING_FUNCTIONS
+
     def objections(self, section: Settings | None) -> Sequence[str]:
         """Return why the function may not be polled, as `function: rule`."""
         if self.function is None:

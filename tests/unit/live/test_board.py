@@ -102,13 +102,13 @@ def test_the_state_has_a_row_for_every_metric_before_anything_was_reported(rig: 
 
 def test_a_row_joins_what_supervisor_and_worker_say(rig: Rig) -> None:
     rig.supervised(
-        show_locks={"phase": "running", "pid": 7, "restarts": 2, "reason": "killed by signal 9"}
+        show_locks={"phase": "running", "pid": 7, "restarts": 2, "reason": "killed by SIGKILL"}
     )
     rig.reported("show_locks", result="ok", rows_total=12)
     row = rig.row("show_locks")
 
     assert (row["state"], row["pid"], row["restarts"]) == ("running", 7, 2)
-    assert (row["last_end"], row["result"], row["rows_total"]) == ("killed by signal 9", "ok", 12)
+    assert (row["last_end"], row["result"], row["rows_total"]) == ("killed by SIGKILL", "ok", 12)
 
 
 def test_a_report_replaces_the_one_before(rig: Rig) -> None:

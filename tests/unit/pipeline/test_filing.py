@@ -143,3 +143,18 @@ def test_every_row_is_filed_exactly_once(
         assert len(stream.times_ns) == len(stream.lines)
         assert stream.metadata is None or len(stream.metadata) == len(stream.lines)
     assert len({tuple(sorted(stream.labels.items())) for stream in streams}) == len(streams)
+
+
+def test_fields_that_no_row_has_are_told_once() -> None:
+    told: list[tuple[list[str], list[str]]] = []
+    rules = FilingRules({}, label_fields=["a", "b"], metadata_fields=["c"], time_field="d")
+    filing = Filing(
+        rules,
+        lambda _name: None,
+        lambda missing, there: told.append((list(missing), list(there))),
+    )
+    filing.streams(Batch([]))
+    filing.streams(Batch([{"a": 1, "x": 2}, {"c": 3}]))
+    filing.streams(Batch([{"x": 1}]))
+
+    assert told == [(["b", "d"], ["a", "x", "c"])]

@@ -144,8 +144,8 @@ def test_a_poll_is_overdue_after_its_deadline(began: float, now: float, late: bo
     [
         (1, "ended with exit code 1"),
         (0, "ended with exit code 0"),
-        (-9, "killed by signal 9"),
-        (-11, "killed by signal 11"),
+        (-9, "killed by SIGKILL"),
+        (-11, "killed by SIGSEGV"),
     ],
 )
 def test_a_worker_that_died_waits_and_says_how(exit_code: int, reason: str) -> None:

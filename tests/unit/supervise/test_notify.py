@@ -152,7 +152,7 @@ def test_patience_has_an_end(notifier: RecordingNotifier) -> None:
             id="one was given up",
         ),
         pytest.param(
-            {"a": Worker(Phase.RUNNING, reason="killed by signal 9")},
+            {"a": Worker(Phase.RUNNING, reason="killed by SIGKILL")},
             "1 of 1 workers run",
             id="what is over is not told",
         ),

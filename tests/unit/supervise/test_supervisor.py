@@ -155,7 +155,7 @@ def test_the_end_of_a_worker_is_told(rig: Rig, caplog: pytest.LogCaptureFixture)
     rig.process("a").die(-11)
     rig.supervisor.tick()
 
-    assert caplog.messages == ["Worker a: killed by signal 11. It is started again in 1.0 s."]
+    assert caplog.messages == ["Worker a: killed by SIGSEGV. It is started again in 1.0 s."]
 
 
 def test_the_end_of_a_worker_is_collected(rig: Rig) -> None:

@@ -158,4 +158,14 @@ def test_lines_that_loki_refuses_are_not_counted_as_delivered(
 ) -> None:
     sink.outcomes = [[Rejection(1, "too_old")]]
 
-    assert polled(tmp_path) == "3 rows polled, 2 lines delivered.\n"
+    with pytest.raises(StartupError, match="Loki refused 1 lines for good"):
+        polled(tmp_path)
+
+
+def test_a_function_that_changes_the_server_is_not_polled_just_to_look(
+    tmp_path: Path, source: FakeSource
+) -> None:
+    with pytest.raises(StartupError, match="changes the server"):
+        polled(tmp_path, dry_run=True, function="reset_leveldb_stats")
+
+    assert source.opened == 0

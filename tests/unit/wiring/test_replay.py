@@ -95,7 +95,7 @@ def test_what_is_taken_leaves_the_file(rig: Rig) -> None:
     rig.replay(sink)
 
     assert sink.taken == [b"line 1", b"line 2"]
-    assert rig.said == ["2 sent, 0 refused again, 0 left."]
+    assert rig.said == ["2 sent, 0 refused again and kept, 0 not tried."]
     assert not rig.path.exists()
     assert not replaying(rig.path).exists()
 
@@ -139,7 +139,7 @@ def test_what_is_refused_again_stays_with_the_new_answer(rig: Rig) -> None:
             refused_at="2023-11-14T22:13:20.000000000Z",
         )
     ]
-    assert rig.said == ["1 sent, 1 refused again, 0 left."]
+    assert rig.said == ["1 sent, 1 refused again and kept, 0 not tried."]
 
 
 def test_what_was_not_chosen_stays(rig: Rig) -> None:
@@ -149,7 +149,7 @@ def test_what_was_not_chosen_stays(rig: Rig) -> None:
 
     assert sink.taken == [b"line 1"]
     assert rig.left() == [letter(2, reason="too_long"), letter(3, sink="other")]
-    assert rig.said == ["1 sent, 0 refused again, 0 left. 2 others stay."]
+    assert rig.said == ["1 sent, 0 refused again and kept, 0 not tried. 2 others stay."]
 
 
 def test_what_cannot_be_read_stays(rig: Rig) -> None:
@@ -185,7 +185,7 @@ def test_a_short_outage_is_waited_for(rig: Rig) -> None:
     rig.put(letter(1))
     rig.replay(FakeSink([DOWN] * 5))
 
-    assert rig.said == ["1 sent, 0 refused again, 0 left."]
+    assert rig.said == ["1 sent, 0 refused again and kept, 0 not tried."]
 
 
 def test_an_outage_in_the_middle_leaves_the_rest_as_it_was(rig: Rig) -> None:
@@ -194,7 +194,7 @@ def test_an_outage_in_the_middle_leaves_the_rest_as_it_was(rig: Rig) -> None:
         rig.replay(FakeSink([None], always=DOWN))
 
     assert rig.left() == [letter(2, job="b"), letter(3, job="b")]
-    assert rig.said == ["1 sent, 0 refused again, 2 left."]
+    assert rig.said == ["1 sent, 0 refused again and kept, 2 not tried."]
     assert rig.clock.seconds <= 1000 + replays.PATIENCE_SECONDS
 
 
@@ -202,7 +202,7 @@ def test_an_answer_renews_the_patience(rig: Rig) -> None:
     rig.put(*(letter(number, job=str(number)) for number in range(20)))
     rig.replay(FakeSink([DOWN, DOWN, DOWN, None] * 20))
 
-    assert rig.said == ["20 sent, 0 refused again, 0 left."]
+    assert rig.said == ["20 sent, 0 refused again and kept, 0 not tried."]
     assert rig.clock.seconds > 1000 + replays.PATIENCE_SECONDS
 
 
@@ -222,7 +222,7 @@ def test_what_is_too_large_is_sent_in_halves(rig: Rig) -> None:
     rig.replay(sink)
 
     assert sink.taken == [b"line %d" % number for number in range(5)]
-    assert rig.said == ["5 sent, 0 refused again, 0 left."]
+    assert rig.said == ["5 sent, 0 refused again and kept, 0 not tried."]
 
 
 def test_a_half_that_arrived_is_not_kept_when_the_other_does_not(rig: Rig) -> None:
@@ -253,7 +253,7 @@ def test_a_limit_that_waiting_does_not_lift_refuses_again(rig: Rig) -> None:
     rig.replay(sink)
 
     assert sink.taken == [b"line 3"]
-    assert rig.said == ["1 sent, 2 refused again, 0 left."]
+    assert rig.said == ["1 sent, 2 refused again and kept, 0 not tried."]
 
 
 def test_the_one_that_breaks_the_far_end_is_found(rig: Rig) -> None:
@@ -314,4 +314,4 @@ def test_a_disk_that_is_full_keeps_what_cannot_be_put_back(
 def test_nothing_to_send_is_said(rig: Rig) -> None:
     rig.replay(FakeSink())
 
-    assert rig.said == ["0 sent, 0 refused again, 0 left."]
+    assert rig.said == ["0 sent, 0 refused again and kept, 0 not tried."]

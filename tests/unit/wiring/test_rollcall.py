@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
-        self.rollcall = Rollcall(cast("Any", self))
+        self.rollcall = Rollcall(cast("Any", self), Path("/"))
 
     def send(self, report: dict[str, Any]) -> bool:
         self.sent.append(report)
@@ -28,7 +29,7 @@ class Rig:
             (name, *values): numbers[0]
             for name, series in self.sent[-1]["tally"].items()
             for values, numbers in series
-            if name != "shipper_build_info"
+            if name not in ("shipper_build_info", "shipper_state_dir_free_bytes")
         }
 
 
@@ -38,13 +39,13 @@ def rig() -> Rig:
 
 
 def test_a_report_shows_what_every_worker_is_at(rig: Rig) -> None:
-    worker = Worker(Phase.WAITING, restarts=2, reason="killed by signal 9")
+    worker = Worker(Phase.WAITING, restarts=2, reason="killed by SIGKILL")
     rig.rollcall.report({"a": Worker(Phase.RUNNING), "b": worker}, {"a": 7})
 
     assert (rig.sent[0]["origin"], rig.sent[0]["pid"]) == (SUPERVISOR, 0)
     assert rig.sent[0]["state"]["workers"] == {
         "a": {"phase": "running", "pid": 7, "restarts": 0, "reason": ""},
-        "b": {"phase": "waiting", "pid": 0, "restarts": 2, "reason": "killed by signal 9"},
+        "b": {"phase": "waiting", "pid": 0, "restarts": 2, "reason": "killed by SIGKILL"},
     }
 
 
