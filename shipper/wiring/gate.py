@@ -98,7 +98,10 @@ def pass_gate(
 
 
 def _not_yet(console: Console, failed: Sequence[Verdict], left_seconds: float) -> None:
+    """Say what the gate is waiting for."""
     for verdict in failed:
+        if verdict.finding.text == NOT_TRIED:
+            continue
         text = f" not yet {verdict.check.name:<23} {verdict.finding.text}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Trying for {left_seconds:.0f} s more.", highlight=False)

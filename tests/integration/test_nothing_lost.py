@@ -168,6 +168,31 @@ def test_a_stop_that_is_sent_to_all_processes_drains_all_the_same(
     assert arrived(store) == numbers.served[2:]
 
 
+def test_a_start_does_not_need_a_loki_that_is_not_required(
+    start: Start, store: LogStore, numbers: Numbers
+) -> None:
+    store.stop()
+    with start(loki={"required": False}) as shipper:
+        shipper.until_ready()
+        until(lambda: spooled(shipper) >= 6)
+        store.start()
+        until(lambda: spooled(shipper) == 0)
+        assert shipper.terminate() == 0
+
+    assert arrived(store) == numbers.served[2:]
+
+
+def test_a_start_that_waits_says_what_for(start: Start, store: LogStore) -> None:
+    store.stop()
+    with start("--wait_seconds", "30") as shipper:
+        until(lambda: "not yet check_loki_connection" in shipper.stdout)
+        store.start()
+        shipper.until_ready()
+
+    assert "refuses connections" in shipper.stdout
+    assert " s more." in shipper.stdout
+
+
 def test_a_push_that_hangs_does_not_keep_lines_in_memory_alone(
     start: Start, store: LogStore, numbers: Numbers
 ) -> None:
