@@ -98,8 +98,8 @@ def _kinds(path: Path) -> list[str]:
     entries = document.get("metrics", document) if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         return []
-    kinds = {
+    kinds = [
         entry.get("type", "sqream") if isinstance(entry, dict) else "sqream"
         for entry in entries.values()
-    }
-    return sorted(kind for kind in kinds if isinstance(kind, str) and kind.isidentifier())
+    ]
+    return sorted({kind for kind in kinds if isinstance(kind, str) and kind.isidentifier()})

@@ -95,9 +95,15 @@ class JsonFormatter(logging.Formatter):
 def _file(path: Path, *, rotates: bool) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not rotates:
-        return logging.handlers.WatchedFileHandler(path, encoding="utf-8")
+        return logging.handlers.WatchedFileHandler(
+            path, encoding="utf-8", errors="backslashreplace"
+        )
     return logging.handlers.RotatingFileHandler(
-        path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8"
+        path,
+        maxBytes=FILE_BYTES,
+        backupCount=FILES_KEPT,
+        encoding="utf-8",
+        errors="backslashreplace",
     )
 
 

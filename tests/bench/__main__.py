@@ -12,11 +12,12 @@ import click
 import psutil
 from rich.console import Console
 
-from tests.bench import connections, lateness, lines, polls, start, workers
+from tests.bench import connections, lateness, lines, polls, spool, start, workers
 from tests.bench.figures import Figure, as_json, table
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "lines": lines.measure,
+    "spool": spool.measure,
     "workers": workers.measure,
     "start": start.measure,
     "polls": polls.measure,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+MOST_LINES = 10**12
+"""No disk holds more."""
+
 _DIGITS = 20
 
 
@@ -20,11 +23,12 @@ class WaitingNote:
         self._file = -1
 
     def read(self) -> int | None:
-        """Return the number; `None` when nobody wrote one."""
+        """Return the number; `None` when nobody wrote one, or it cannot be right."""
         try:
-            return int(self.path.read_bytes())
+            lines = int(self.path.read_bytes())
         except (OSError, ValueError):
             return None
+        return lines if 0 <= lines <= MOST_LINES else None
 
     def write(self, lines: int) -> None:
         """Write the number, if the disk lets us."""

@@ -147,9 +147,9 @@ def _tame(*modules: ModuleType) -> None:
     connection, entry, ping = cast("tuple[Any, ...]", modules)
     connection.SQSocket = _watched(connection.SQSocket)
     connection.Connection = entry.Connection = _quiet(connection.Connection)
-    # The name of the class in 6.x and in 5.x.
-    client = "SQClient" if hasattr(connection, "SQClient") else "Client"
-    setattr(connection, client, _wary(getattr(connection, client)))
+    # The name of the class in 6.x, and in 5.x.
+    for client in {"SQClient", "Client"} & vars(connection).keys():
+        setattr(connection, client, _wary(getattr(connection, client)))
     _make_patient(ping.PingLoop)
     if hasattr(connection, "PingLoop"):
         # 5.0.0 imports its own module `ping` a second time, as a top-level one.

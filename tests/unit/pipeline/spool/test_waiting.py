@@ -24,7 +24,9 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     assert (tmp_path / "m.waiting").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("content", [None, b"", b"many\n", b"\xff\xfe"], ids=repr)
+@pytest.mark.parametrize(
+    "content", [None, b"", b"many\n", b"\xff\xfe", b"-1", b"9" * 400], ids=repr
+)
 def test_what_is_no_number_tells_nothing(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "m.waiting"
     if content is not None:
