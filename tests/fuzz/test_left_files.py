@@ -98,7 +98,7 @@ def read_lines(path: Path) -> list[bytes]:
     return [line for line in content.split(b"\n") if line.strip()]
 
 
-@fuzzed(2)
+@fuzzed()
 @given(content=FILES, replaying=FILES, newest_records=st.integers(0, 5))
 def test_dead_letters_are_listed(content: bytes, replaying: bytes, newest_records: int) -> None:
     with TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def test_dead_letters_are_listed(content: bytes, replaying: bytes, newest_record
         assert json.loads(dead_letters.as_json(found))["unreadable"] == found.unreadable
 
 
-@fuzzed(2)
+@fuzzed()
 @given(
     content=FILES,
     replaying=FILES,
@@ -169,7 +169,7 @@ CURSOR_TEXTS = st.one_of(
 )
 
 
-@fuzzed(4)
+@fuzzed(2)
 @given(text=CURSOR_TEXTS)
 @example('[["int","' + "9" * 5000 + '"]]')
 @example('[["Decimal","1e999999999"],["datetime","2026-11-22T04:00:00+99:00"]]')
@@ -206,7 +206,7 @@ SQL_VALUES = st.one_of(
 )
 
 
-@fuzzed(1)
+@fuzzed()
 @given(
     kind=st.text(st.characters(codec="utf-8"), max_size=9) | SQL_VALUES,
     text=CURSOR_TEXTS.filter(lambda text: text.isascii()) | SQL_VALUES,
@@ -249,7 +249,7 @@ def check_places(state_dir: Path) -> None:
     assert json.loads(cursors.as_json(places))
 
 
-@fuzzed(1)
+@fuzzed()
 @given(
     content=st.binary(max_size=200),
     place=st.integers(0, 2**15),

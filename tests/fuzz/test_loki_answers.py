@@ -311,7 +311,7 @@ ONE_TOO_MANY = Reply(FULL_BUFFER + TAKEN)
 """Python reads 8192 bytes at once; what comes behind is still there at the next push."""
 
 
-@fuzzed(0.6)
+@fuzzed(0.5)
 @example(
     [EARLY_HINTS, *map(Reply, [BROKEN, TAKEN, TAKEN, BROKEN])],
     [3] * 4,

@@ -214,7 +214,7 @@ def end(house: House, *, drain_seconds: float) -> None:
     house.spool.close()
 
 
-@fuzzed(1.5)
+@fuzzed(0.8)
 @given(
     polls=st.lists(st.integers(0, 40), min_size=1, max_size=6),
     ends=st.sampled_from(["stop", "kill", "power failure", "power failure"]),
@@ -253,7 +253,7 @@ def _dead(house: House) -> Iterator[int]:
         yield from house.dead()
 
 
-@fuzzed(0.3)
+@fuzzed(0.2)
 @given(polls=st.lists(st.integers(0, 40), min_size=1, max_size=6))
 @pytest.mark.parametrize("ends", ["stop", "kill", "power failure"])
 def test_without_damage_nothing_is_lost_and_nothing_told(

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from shipper.core.errors import ReadRefused, SourceError, SourceUnavailable
+from shipper.core.errors import ReadRefused, SourceError, SourceTimeout, SourceUnavailable
+from shipper.core.ports import Source
 from shipper.core.record import Batch
 from shipper.demo.sqream import Column, SqreamEmulator, WireType
 from shipper.pipeline.filing import Filing, FilingRules
@@ -206,7 +207,7 @@ BLOWS = st.lists(
 )
 
 
-def source_to(emulator: SqreamEmulator, **section: Any) -> Any:
+def source_to(emulator: SqreamEmulator, **section: Any) -> Source:
     reach = {"host": "127.0.0.1", "port": emulator.port, "login_timeout_seconds": SECONDS}
     connection = SqreamConnection.model_validate(reach | section)
     settings = SqreamSettings(type="sqream", function="fuzzed")
@@ -233,6 +234,16 @@ def on_time(action: Callable[[], Any]) -> Any:
     return outcome[0]
 
 
+def open_in_the_end(source: Source) -> None:
+    """Open a source that has nothing against it, but on a busy machine little time."""
+    until_seconds = time.monotonic() + HANGS_AFTER_SECONDS
+    while True:
+        try:
+            return source.open()
+        except SourceTimeout:
+            assert time.monotonic() < until_seconds
+
+
 def check_rows(batch: Batch) -> None:
     """See that every row, whatever is in it, becomes a line."""
     for rules in (
@@ -257,7 +268,7 @@ def check_outcome(outcome: Any) -> None:
             event("rows")
 
 
-@fuzzed(0.6)
+@fuzzed(0.4)
 @given(blows=BLOWS)
 @example([Blow(6, changed_json(lambda answer: _with_names(answer, [5, None])))])
 @example([Blow(3, changed_json(lambda answer: {**answer, "local_file_read": "/etc/hostname"}))])
@@ -276,7 +287,7 @@ def test_no_answer_upsets_the_source(emulator: GarbledEmulator, blows: list[Blow
     on_time(source.close)
 
     emulator.plan = Plan()
-    source.open()
+    open_in_the_end(source)
     assert len(source.read(HANGS_AFTER_SECONDS).rows) == len(ROWS)
     source.close()
 
