@@ -217,6 +217,11 @@ class DeliveryQueue:
 
     def _settle(self, flight: Flight, left: Stream | None) -> None:
         first = flight.parcels[0]
+        if left is flight.stream:
+            # Nothing of it was settled, so what is on disk is as it should be.
+            if not first.number:
+                self._memory.extendleft(reversed(flight.parcels))
+            return
         remains = None if left is None else Parcel(left, weigh(left), first.put_ns)
         if first.number and self._shelf is not None:
             self._shelf.forget(flight.parcels, left=remains)

@@ -289,6 +289,22 @@ def test_what_is_left_of_a_push_stays_in_front_on_disk_too(tmp_path: Path) -> No
     assert all_numbers(queue_of(spool=spool_in(tmp_path))) == [2, 9]
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["on disk", "in memory"])
+def test_what_was_taken_in_vain_lies_as_it_lay(tmp_path: Path, kept: bool) -> None:
+    spool = spool_in(tmp_path)
+    queue = queue_of(spool=spool)
+    for number in range(3):
+        queue.put(stream_of(1, first=number))
+    if kept:
+        queue.keep()
+    flight = taken(queue)
+    queue.settle(flight.stream)
+    again = taken(queue)
+
+    assert numbers_of(again) == numbers_of(flight) == [0, 1, 2]
+    assert again.parcels == flight.parcels
+
+
 def test_when_the_disk_is_full_up_to_its_bound_the_oldest_is_dropped(tmp_path: Path) -> None:
     queue = queue_of(spool=spool_in(tmp_path), spool_max_bytes=150, batch_bytes=100)
     dropped = 0
