@@ -177,7 +177,7 @@ def test_a_stopped_run_ends_with_exit_code_0_and_says_nothing_alarming(monitored
 def test_the_log_is_quiet_about_polls_that_succeed(monitored: Finished) -> None:
     told = [line.split()[2] for line in monitored.stderr.splitlines()]
 
-    assert told == ["Serving", "Stopping.", "Stopped."]
+    assert told == ["Serving", "Shipper", "Stopping.", "Stopped."]
 
 
 def test_an_empty_result_sends_nothing(sized: Finished) -> None:
@@ -196,10 +196,12 @@ def test_an_empty_result_is_one_debug_line(sized: Finished) -> None:
     assert all("DEBUG" in line and "show_locks" in line for line in told)
 
 
-def test_many_rows_of_one_poll_are_one_push(sized: Finished) -> None:
+def test_many_rows_of_one_poll_are_never_two_pushes(sized: Finished) -> None:
     pushed = [push.entries for push in sized.store.pushes]
 
-    assert pushed == [MANY_ROWS] * sized.polls("show_conf")
+    # On a busy machine the rows of two polls may wait for each other, and go together.
+    assert sum(pushed) == MANY_ROWS * sized.polls("show_conf")
+    assert {entries % MANY_ROWS for entries in pushed} == {0}
 
 
 def test_rows_of_one_poll_keep_their_order(sized: Finished) -> None:
