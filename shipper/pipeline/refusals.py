@@ -57,6 +57,7 @@ class Refusals:
     too_old: TooOld = "dead_letter"
     letterbox: Letterbox | None = None
     _unwritten: deque[tuple[Stream, Sequence[Rejection]]] = field(default_factory=deque)
+    _unwritten_lines: int = 0
     _told_seconds: dict[str, float] = field(default_factory=dict)
 
     def take(
@@ -85,13 +86,15 @@ class Refusals:
         while self._unwritten:
             if not self._written(*self._unwritten[0]):
                 return
-            self._unwritten.popleft()
+            _, written = self._unwritten.popleft()
+            self._unwritten_lines -= len(written)
 
     def give_up_waiting(self) -> None:
         """Try a last time to keep what the disk did not take, and count what it does not take now as lost."""
         self.write_waiting()
-        self._lost(sum(len(refused) for _, refused in self._unwritten), "disk", "we stop")
+        self._lost(self._unwritten_lines, "disk", "we stop")
         self._unwritten.clear()
+        self._unwritten_lines = 0
 
     def _refuse(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         for one in rejections:
@@ -123,11 +126,11 @@ class Refusals:
         return True
 
     def _wait_for_disk(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
-        waiting = sum(len(refused) for _, refused in self._unwritten)
-        if waiting + len(rejections) > UNWRITTEN_LINES:
+        if self._unwritten_lines + len(rejections) > UNWRITTEN_LINES:
             self._lost(len(rejections), "disk", "the disk does not take them")
         else:
             self._unwritten.append((stream, rejections))
+            self._unwritten_lines += len(rejections)
 
     def _lost(self, lines: int, reason: str, why: str) -> None:
         if lines:
