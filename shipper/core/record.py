@@ -23,6 +23,23 @@ Cursor = tuple[CursorValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedInput:
+    """Something that came in and is no row: it becomes a dead letter.
+
+    Attributes:
+        reason: One word or two for a counter's label, like `not_json`.
+        content: What came, as it came.
+        metadata: What is known about it, like the message's id.
+        fault: What exactly is wrong with it; empty when the reason says it all.
+    """
+
+    reason: str
+    content: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one read returned, and the place to resume from once it is safe.
 
@@ -32,11 +49,21 @@ class Batch:
         rows: The fields of every row, in the order the far end gave them.
         read_at_ns: The moment of the poll, nanoseconds since the Unix epoch, UTC.
         cursor: Where to resume; `None` for a source that has no memory.
+        refused: What came with the rows and is none.
+        metadata: Structured metadata of each row, like a message's id; none: no row has any.
+        more: Whether there is more to read at once, so that the next read need not wait for the next poll.
+        lost: How many were sent and never reached us since the last batch, by reason, like `kernel`.
+        sequence_gaps: How many numbers of senders that number their messages were passed over since the last batch.
     """
 
     rows: Sequence[Row] = ()
     read_at_ns: int = 0
     cursor: Cursor | None = None
+    refused: Sequence[RefusedInput] = ()
+    metadata: Sequence[Mapping[str, str]] = ()
+    more: bool = False
+    lost: Mapping[str, int] = field(default_factory=dict)
+    sequence_gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,18 @@
+"""Words for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipper.core.words import counted, unique_names
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 lines"), (1, "1 line"), (2, "2 lines")], ids=str
+)
+def test_a_number_goes_with_its_noun(number: int, text: str) -> None:
+    assert counted(number, "line") == text
+
+
+def test_names_that_are_there_twice_get_numbers() -> None:
+    assert list(unique_names(["a", "b", "a", "a_2", "a"])) == ["a", "b", "a_2", "a_2_2", "a_3"]
