@@ -48,6 +48,7 @@ class Delivery:
         clock: Measures pushes and outages.
         settled: Called after every push, whatever its outcome.
         random: Source of the jitter.
+        prepare: Called in the loop's own thread before it begins.
         backoff: Waits between tries of what is not the destination's fault.
         fault: What ended the loop, when it was a fault of ours.
     """
@@ -62,6 +63,7 @@ class Delivery:
     clock: Clock
     settled: Callable[[], None]
     random: Random
+    prepare: Callable[[], object] = lambda: None
     backoff: Backoff = field(default_factory=Backoff)
     fault: BaseException | None = None
     _trouble: _Trouble = field(default_factory=_Trouble)
@@ -113,6 +115,7 @@ class Delivery:
 
     def _run(self) -> None:
         try:
+            self.prepare()
             while not self._stop.is_set():
                 flight = self.queue.take()
                 if flight is None:

@@ -67,8 +67,8 @@ class Filing:
         lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
-            return [Stream(self._rules.labels, times_ns, lines)]
-        return self._grouped(rows, times_ns, lines)
+            return [Stream(self._rules.labels, times_ns, lines, batch.metadata or None)]
+        return self._grouped(batch, times_ns, lines)
 
     def _look_for_fields(self, rows: Sequence[Row]) -> None:
         """Find out, once, whether a field that is asked for is misspelt."""
@@ -91,16 +91,15 @@ class Filing:
         ]
 
     def _grouped(
-        self, rows: Sequence[Row], times_ns: Sequence[int], lines: Sequence[bytes]
+        self, batch: Batch, times_ns: Sequence[int], lines: Sequence[bytes]
     ) -> list[Stream]:
         groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
         metadata = []
-        for index, row in enumerate(rows):
-            aside = {
-                name: text(row[name])
-                for name in self._rules.metadata_fields
-                if row.get(name) is not None
-            }
+        for index, row in enumerate(batch.rows):
+            aside = dict(batch.metadata[index]) if batch.metadata else {}
+            for name in self._rules.metadata_fields:
+                if row.get(name) is not None:
+                    aside[name] = text(row[name])
             groups.setdefault(self._own_labels(row, aside), []).append(index)
             metadata.append(aside)
         return [

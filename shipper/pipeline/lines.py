@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 
 import orjson
@@ -14,6 +16,7 @@ from shipper.core.record import Row
 
 BOUNDARY = orjson.Fragment(b"\n")
 NEEDS_QUOTES = re.compile(r'[\s"=\\]|^$')
+RECURSIONS_PER_LEVEL = 8
 KEY_BREAKERS = re.compile(r'[\s"=]')
 
 
@@ -76,11 +79,26 @@ def plain(value: object) -> object:
 
 
 def _careful_json(row: Row) -> bytes:
-    """Return one row that orjson refuses (lone surrogates, integers beyond 64 bits) through the standard library."""
-    content = json.dumps(
-        _without_nan(dict(row)), default=plain, separators=(",", ":"), skipkeys=False
-    )
+    """Return one row that orjson refuses through the standard library.
+
+    That are lone surrogates, integers beyond 64 bits, and more than 254 containers in each other (orjson 3.11).
+    """
+    with _deep_recursion():
+        content = json.dumps(
+            _without_nan(dict(row)), default=plain, separators=(",", ":"), skipkeys=False
+        )
     return content.encode("ascii")
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let what was parsed within Python's usual limit be written as well, which takes a few calls a level."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(RECURSIONS_PER_LEVEL * usual)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def _without_nan(value: object) -> object:

@@ -1,25 +1,22 @@
 """The loop of one worker: at every tick read the source, file the rows, hand the records to the sinks.
 
-A source is not read again before everything it gave is delivered or on disk: what its far end can send again is never
-lost, whatever is killed, and what waits in memory is never more than one read.
+A source that is polled is not read again before everything it gave is delivered or on disk: what waits in memory is
+never more than one poll. A source that waits for what comes, or has more to give, is read again at once; what it gave
+is on disk after a fraction of a second where no sink took it. Either way the far end is told that something is safe
+only when it is: what it can send again is never lost, whatever is killed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from logging import Logger
-from random import Random
 from threading import Event
-from typing import Protocol
 
 from shipper.core.clock import Clock
-from shipper.core.errors import ReadRefused, SourceError, SourceTimeout, SourceUnavailable
-from shipper.core.ports import Source
-from shipper.core.record import Batch, Cursor, Row
-from shipper.pipeline.backoff import Backoff
-from shipper.pipeline.delivery import Delivery
-from shipper.pipeline.filing import Filing
+from shipper.core.record import Batch, Cursor
+from shipper.pipeline.custody import Custody
+from shipper.pipeline.reader import Reader
 from shipper.pipeline.schedule import Schedule, Tick
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
@@ -33,39 +30,11 @@ KILLED_FIRST_SECONDS = 2.0
 KEEP_AFTER_SECONDS = 0.2
 """A healthy Loki answers in about the time of one fsync, so to wait for it costs no safety and spares the disk."""
 
-NS_PER_SECOND = 1_000_000_000
+LONGEST_READ_SECONDS = 1.0
+"""How long a source that waits may wait at once: the worker has to hear that it shall stop."""
 
-
-class Pulse(Protocol):
-    """Where a worker shows that it lives, and since when it is polling."""
-
-    def beat(self) -> None:
-        """Say that the loop turns."""
-
-    def poll_began(self) -> None:
-        """Say that a poll begins now."""
-
-    def poll_ended(self) -> None:
-        """Say that the poll is over."""
-
-
-@dataclass(slots=True)
-class PollState:
-    """What the last poll came to, for whoever watches.
-
-    Attributes:
-        result: `ok`, `error`, `timeout` or `waiting`; empty before the first poll.
-        ended_ns: When it ended, nanoseconds since the Unix epoch.
-        rows: How many rows it brought.
-        error: What went wrong; empty when nothing did.
-        next_seconds: When the next poll is due, on the monotonic clock.
-    """
-
-    result: str = ""
-    ended_ns: int = 0
-    rows: int = 0
-    error: str = ""
-    next_seconds: float = 0.0
+MOST_AHEAD_BYTES = 8 * 1024 * 1024
+"""How much a source that can wait may be ahead of a sink that takes what it gets; a dead one costs the disk."""
 
 
 @dataclass(slots=True)
@@ -74,51 +43,37 @@ class Pump:
 
     Attributes:
         metric: The entry's name.
-        source: Where the rows come from.
+        reader: The source.
         schedule: When to poll.
         timeout_seconds: Deadline of one poll.
-        filing: Makes records of rows.
-        deliveries: One per sink; none for a metric that is polled and not shipped.
-        observe_rows: Told the rows of every successful poll, for metrics made from columns.
+        custody: What was read and is not safe yet, with the sinks it goes to.
+        observe: Told every batch, for metrics made from columns; `None` for a read that failed.
         tally: Where things are counted.
-        pulse: Where the worker shows that it lives.
         report: Called when there is something new to show.
         log: Where trouble is told.
         clock: Time.
-        random: Source of the jitter.
         stop: Ends the loop.
         waits_when_full: Whether the source is left alone while there is no room; else the oldest lines are dropped.
-        cursor: Where to go on reading; the place that was read last.
         checkpoint: Makes a cursor durable.
         keep_after_seconds: How long a push may take before what it carries is brought to disk as well.
-        backoff: Waits between attempts to connect.
-        state: What the last poll came to.
     """
 
     metric: str
-    source: Source
+    reader: Reader
     schedule: Schedule
     timeout_seconds: float
-    filing: Filing
-    deliveries: Sequence[Delivery]
-    observe_rows: Callable[[Sequence[Row]], None]
+    custody: Custody
+    observe: Callable[[Batch | None], None]
     tally: Tally
-    pulse: Pulse
     report: Callable[[], None]
     log: Logger
     clock: Clock
-    random: Random
     stop: Event
     waits_when_full: bool = False
-    cursor: Cursor | None = None
     checkpoint: Callable[[Cursor], object] = lambda _cursor: None
     keep_after_seconds: float = KEEP_AFTER_SECONDS
-    backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.5, max_seconds=10.0))
-    state: PollState = field(default_factory=PollState)
-    _open: bool = False
-    _failures: int = 0
-    _retry_at_seconds: float = 0.0
-    _unacknowledged: Cursor | None = None
+    _more: bool = False
+    _reported_seconds: float = 0.0
 
     def run(self) -> None:
         """Poll at every tick until `stop` is set.
@@ -126,18 +81,19 @@ class Pump:
         Raises:
             SourceRefused: The source can never work here.
         """
-        tick = self.schedule.first(self.clock.monotonic_seconds())
+        grid = tick = self.schedule.first(self.clock.monotonic_seconds())
         while self._wait_for(tick):
             self.turn(tick)
-            now = self.clock.monotonic_seconds()
-            tick = self.schedule.after(tick, max(now, self._retry_at_seconds))
+            tick = self._next(grid)
+            if not tick.reads_on:
+                grid = tick
             if tick.missed:
                 self.tally.count(families.MISSED_POLLS, self.metric, by=tick.missed)
 
     def close(self) -> None:
         """Acknowledge what the deliveries brought into safety since the last poll, and let go of the source."""
         self._acknowledge_what_is_safe()
-        self.source.close()
+        self.reader.source.close()
 
     def turn(self, tick: Tick) -> None:
         """Poll once, and bring what came into safety.
@@ -145,154 +101,101 @@ class Pump:
         Raises:
             SourceRefused: The source can never work here.
         """
-        began = self.clock.monotonic_seconds()
-        self.state.next_seconds = tick.due_seconds + self.schedule.every_seconds
+        self._more = False
+        self.reader.state.next_seconds = tick.due_seconds + (
+            0.0 if self.reader.waits else self.schedule.every_seconds
+        )
         if self._has_no_room():
             self.report()
             return
-        self.tally.observe(
-            families.POLL_LATENESS, self.metric, value=max(0.0, began - tick.due_seconds)
-        )
-        batch = self._poll()
-        taken = self.clock.monotonic_seconds() - began
-        self.tally.observe(families.POLL_SECONDS, self.metric, value=taken)
-        delivered = batch is not None and self._hand_on(batch) and self._wait_for_delivery()
-        # A sink reports when it has settled what it was given.
-        if not delivered:
-            self._keep()
+        if not tick.reads_on:
+            late_seconds = max(0.0, self.clock.monotonic_seconds() - tick.due_seconds)
+            self.tally.observe(families.POLL_LATENESS, self.metric, value=late_seconds)
+        batch = self.reader.poll(self.custody.cursor, self._read_seconds())
+        if batch is None:
+            self.observe(None)
+            self.custody.keep()
             self.report()
+        else:
+            self._hand_on(batch)
         self._acknowledge_what_is_safe()
+
+    def _next(self, grid: Tick) -> Tick:
+        """Return when to read next: at once where there is more, or where the source itself waits, else on the grid."""
+        now = self.clock.monotonic_seconds()
+        if self._more:
+            return Tick(now, reads_on=True)
+        if not self.reader.waits:
+            return self.schedule.after(grid, max(now, self.reader.retry_at_seconds))
+        pause_seconds = self.keep_after_seconds if self.reader.state.result == "waiting" else 0.0
+        return Tick(max(now + pause_seconds, self.reader.retry_at_seconds), reads_on=True)
 
     def _wait_for(self, tick: Tick) -> bool:
         """Wait until the tick is due; False when the loop is to end."""
         while not self.stop.is_set():
-            self._raise_faults()
-            self.pulse.beat()
+            for delivery in self.custody.deliveries:
+                delivery.raise_fault()
+            self.reader.pulse.beat()
             left = tick.due_seconds - self.clock.monotonic_seconds()
             if left <= 0:
                 return True
             if self.stop.wait(min(left, REPORT_SECONDS)):
                 break
             if left > REPORT_SECONDS:
-                self._keep()
+                self.custody.keep()
                 self._acknowledge_what_is_safe()
                 self.report()
         return False
 
-    def _poll(self) -> Batch | None:
-        """Read the source once; `None` when it failed, which is counted and told."""
-        self.pulse.poll_began()
-        try:
-            if not self._open:
-                self._connect()
-            batch = self.source.read(self.timeout_seconds + KILLED_FIRST_SECONDS)
-        except ReadRefused as error:
-            self._failed("error", error)
-            return None
-        except SourceUnavailable as error:
-            self._lost_connection()
-            self._failed("timeout" if isinstance(error, SourceTimeout) else "error", error)
-            return None
-        finally:
-            self.pulse.poll_ended()
-        self._succeeded(batch)
-        return batch
-
-    def _connect(self) -> None:
-        if self.state.result:
-            self.tally.count(families.RECONNECTS, self.metric)
-        self.source.open(self.cursor)
-        self._open = True
-
-    def _lost_connection(self) -> None:
-        self.source.close()
-        self._open = False
-        wait_seconds = self.backoff.wait_seconds(self._failures + 1, self.random)
-        self._retry_at_seconds = self.clock.monotonic_seconds() + wait_seconds
-
-    def _failed(self, result: str, error: SourceError) -> None:
-        self.tally.count(families.POLLS, self.metric, result)
-        self._failures += 1
-        text = str(error)
-        if text != self.state.error:
-            self.log.warning("The poll failed: %s.", text.rstrip("."))
-        self.state.result, self.state.error, self.state.rows = result, text, 0
-        self.state.ended_ns = self.clock.now_ns()
-
-    def _succeeded(self, batch: Batch) -> None:
-        self.tally.count(families.POLLS, self.metric, "ok")
-        if self._failures:
-            self.log.info("Polls succeed again after %d failures.", self._failures)
-        self._failures = 0
-        self._retry_at_seconds = 0.0
-        self.state.result, self.state.error, self.state.rows = "ok", "", len(batch.rows)
-        self.state.ended_ns = self.clock.now_ns()
-        self.tally.show(
-            families.LAST_SUCCESS, self.metric, value=self.state.ended_ns / NS_PER_SECOND
-        )
-        if batch.rows:
-            self.tally.count(families.ROWS, self.metric, by=len(batch.rows))
-        else:
-            self.log.debug("The poll brought no rows; nothing is sent.")
+    def _read_seconds(self) -> float:
+        """Return how long a read may take; one that only waits may not keep us from what is not safe yet."""
+        if not self.reader.waits:
+            return self.timeout_seconds + KILLED_FIRST_SECONDS
+        if not self.custody.safe:
+            return self.keep_after_seconds
+        return min(LONGEST_READ_SECONDS, self.schedule.every_seconds)
 
     def _has_no_room(self) -> bool:
         """Tell whether the source has to wait, because what it would give could not be kept."""
-        if not self.waits_when_full or not any(each.queue.full for each in self.deliveries):
+        if not self.waits_when_full or not self.custody.full:
             return False
-        self._keep()
-        if not any(each.queue.full for each in self.deliveries):
+        self.custody.keep()
+        if not self.custody.full:
             return False
-        if self.state.result != "waiting":
+        if self.reader.state.result != "waiting":
             self.log.warning("The spool is full; the source is not read until there is room.")
-        self.state.result, self.state.error = "waiting", "the spool is full"
+        self.reader.state.result, self.reader.state.error = "waiting", "the spool is full"
         return True
 
-    def _hand_on(self, batch: Batch) -> bool:
-        """Give the rows to whoever wants them; True when there was something to deliver."""
-        self.observe_rows(batch.rows)
-        streams = self.filing.streams(batch) if self.deliveries else []
-        for stream in streams:
-            for delivery in self.deliveries:
-                delivery.queue.put(stream)
-        if batch.cursor is not None and batch.cursor != self.cursor:
-            self.cursor = self._unacknowledged = batch.cursor
-        return bool(streams)
+    def _hand_on(self, batch: Batch) -> None:
+        """Give the rows to whoever wants them, and wait until they are safe or the next read is more urgent."""
+        self.observe(batch)
+        put = self.custody.take(batch)
+        self._more = batch.more
+        if self.reader.waits or batch.more:
+            self._stay_close()
+            return
+        until_next = self.reader.state.next_seconds - self.clock.monotonic_seconds()
+        wait_seconds = min(self.keep_after_seconds, until_next)
+        # A sink reports when it has settled what it was given.
+        if not put or not self.custody.wait_until_delivered(wait_seconds):
+            self.custody.keep()
+            self.report()
 
-    def _wait_for_delivery(self) -> bool:
-        """Give the sinks the time of a healthy push; True when they took everything."""
-        until_next = self.state.next_seconds - self.clock.monotonic_seconds()
-        until = self.clock.monotonic_seconds() + min(self.keep_after_seconds, until_next)
-        return all(
-            not delivery.queue.behind
-            and delivery.queue.wait_until_safe(max(0.0, until - self.clock.monotonic_seconds()))
-            for delivery in self.deliveries
-        )
-
-    def _keep(self) -> None:
-        """Bring to disk what is in memory alone."""
-        for delivery in self.deliveries:
-            dropped = delivery.queue.keep()
-            if dropped:
-                self.tally.count(families.LINES_DROPPED, self.metric, "spool_full", by=dropped)
+    def _stay_close(self) -> None:
+        """Let the sinks follow a source that is read again at once; what they do not take soon goes to the disk."""
+        if self.waits_when_full:
+            self.custody.wait_until_lighter(MOST_AHEAD_BYTES, self.keep_after_seconds)
+        if self.custody.memory_seconds >= self.keep_after_seconds:
+            self.custody.keep()
+        now = self.clock.monotonic_seconds()
+        if now - self._reported_seconds >= REPORT_SECONDS:
+            self._reported_seconds = now
+            self.report()
 
     def _acknowledge_what_is_safe(self) -> None:
-        """Tell the source how far everything is delivered or on disk, and remember it."""
-        cursor = self._unacknowledged
-        if cursor is None or not all(each.queue.wait_until_safe(0) for each in self.deliveries):
-            return
-        self.checkpoint(cursor)
-        self._unacknowledged = None
-        # What a lost connection was told nothing about comes again over the next one.
-        if self._open:
-            self._acknowledge(cursor)
-
-    def _acknowledge(self, cursor: Cursor) -> None:
-        try:
-            self.source.acknowledge(cursor)
-        except SourceUnavailable as error:
-            self._lost_connection()
-            self._failed("error", error)
-
-    def _raise_faults(self) -> None:
-        for delivery in self.deliveries:
-            delivery.raise_fault()
+        """Remember how far everything is delivered or on disk, and tell the source."""
+        cursor = self.custody.safe_cursor()
+        if cursor is not None:
+            self.checkpoint(cursor)
+            self.reader.acknowledge(cursor)

@@ -87,6 +87,7 @@ class DeliveryQueue:
         self._changed = Condition()
         self._memory: deque[Parcel] = deque()
         self._flight: Flight | None = None
+        self._turns = 0
         self._closed = False
         self._given_up = False
 
@@ -94,9 +95,28 @@ class DeliveryQueue:
         """Add a stream, in memory."""
         put_ns = self._clock.now_ns()
         with self._changed:
+            self._turns += 1
             for part in _parts(stream, self._batch_bytes):
-                self._memory.append(Parcel(part, weigh(part), put_ns))
+                self._memory.append(Parcel(part, weigh(part), put_ns, turn=self._turns))
             self._changed.notify_all()
+
+    @property
+    def turns(self) -> int:
+        """How many streams were put so far."""
+        return self._turns
+
+    def safe_turns(self) -> int:
+        """Return how many of the streams that were put first are settled or on disk, without a gap."""
+        with self._changed:
+            oldest = self._oldest_in_memory()
+            return self._turns if oldest is None else oldest.turn - 1
+
+    def memory_seconds(self) -> float:
+        """Return how long the oldest of what is in memory alone has waited; 0 when nothing is."""
+        with self._changed:
+            oldest = self._oldest_in_memory()
+            waited_ns = 0 if oldest is None else self._clock.now_ns() - oldest.put_ns
+            return max(0, waited_ns) / NS_PER_SECOND
 
     def keep(self) -> int:
         """Bring to disk what is in memory alone, and return how many lines had to be dropped to stay within bounds.
@@ -117,6 +137,14 @@ class DeliveryQueue:
         with self._changed:
             self._changed.wait_for(lambda: self._is_safe() or self._given_up, timeout_seconds)
             return self._is_safe()
+
+    def wait_until_lighter(self, max_bytes: int, timeout_seconds: float) -> bool:
+        """Wait until less than `max_bytes` is in memory alone; False when there was too little time."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._memory_bytes() < max_bytes or self._given_up, timeout_seconds
+            )
+            return self._memory_bytes() < max_bytes
 
     def wait_until_empty(self, timeout_seconds: float) -> bool:
         """Wait until everything is settled; False when the time was too short, or nobody delivers."""
@@ -222,7 +250,7 @@ class DeliveryQueue:
             if not first.number:
                 self._memory.extendleft(reversed(flight.parcels))
             return
-        remains = None if left is None else Parcel(left, weigh(left), first.put_ns)
+        remains = None if left is None else Parcel(left, weigh(left), first.put_ns, turn=first.turn)
         if first.number and self._shelf is not None:
             self._shelf.forget(flight.parcels, left=remains)
         elif remains is not None:
@@ -249,8 +277,17 @@ class DeliveryQueue:
         flying = flight.parcels if flight is not None and not flight.parcels[0].number else ()
         return [*flying, *self._memory]
 
+    def _oldest_in_memory(self) -> Parcel | None:
+        flight = self._flight
+        if flight is not None and not flight.parcels[0].number:
+            return flight.parcels[0]
+        return self._memory[0] if self._memory else None
+
+    def _memory_bytes(self) -> int:
+        return sum(parcel.weight_bytes for parcel in self._only_in_memory())
+
     def _is_safe(self) -> bool:
-        return not self._only_in_memory()
+        return self._oldest_in_memory() is None
 
     def _lines(self) -> int:
         on_disk = self._shelf.lines if self._shelf is not None else 0

@@ -47,6 +47,7 @@ class Refusals:
         tally: Where they are counted.
         log: Where they are told, each reason at most once a minute.
         clock: Time.
+        received: Of how many they are some, where that is more than the lines they come with.
     """
 
     metric: str
@@ -56,9 +57,15 @@ class Refusals:
     clock: Clock
     too_old: TooOld = "dead_letter"
     letterbox: Letterbox | None = None
+    received: int = 0
     _unwritten: deque[tuple[Stream, Sequence[Rejection]]] = field(default_factory=deque)
     _unwritten_lines: int = 0
     _told_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def all_written(self) -> bool:
+        """Whether the disk took every dead letter so far."""
+        return not self._unwritten
 
     def take(
         self, stream: Stream, rejections: Sequence[Rejection], *, again: bool
@@ -103,7 +110,7 @@ class Refusals:
             rejections = [one for one in rejections if one.reason not in TOO_OLD_REASONS]
         if not rejections:
             return
-        self._tell(stream, rejections)
+        self._tell(len(stream), rejections)
         if self.letterbox is None:
             return
         self.write_waiting()
@@ -138,17 +145,19 @@ class Refusals:
             if self._is_news(f"lost {reason}"):
                 self.log.error("%d dead letters are lost: %s.", lines, why)
 
-    def _tell(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
-        first = rejections[0]
-        if self._is_news(first.reason):
-            self.log.warning(
-                "%s refused %d of %d lines for good: %s: %s",
-                self.sink,
-                len(rejections),
-                len(stream),
-                first.reason,
-                first.answer.rstrip("."),
-            )
+    def _tell(self, written: int, rejections: Sequence[Rejection]) -> None:
+        alike: dict[str, list[Rejection]] = {}
+        for one in rejections:
+            alike.setdefault(one.reason, []).append(one)
+        for reason, members in alike.items():
+            if self._is_news(reason):
+                self.log.warning(
+                    "%s refused %d of %d lines for good: %s",
+                    self.sink,
+                    len(members),
+                    max(written, self.received),
+                    ": ".join(filter(None, (reason, members[0].answer.rstrip(".")))),
+                )
 
     def _is_news(self, topic: str) -> bool:
         now = self.clock.monotonic_seconds()

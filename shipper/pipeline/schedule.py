@@ -19,10 +19,12 @@ class Tick:
     Attributes:
         due_seconds: When the poll should begin, on the monotonic clock.
         missed: How many ticks were skipped since the one before, because a poll overran.
+        reads_on: Whether it only goes on where the read before it stopped: it is on no grid, and never late.
     """
 
     due_seconds: float
     missed: int = 0
+    reads_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

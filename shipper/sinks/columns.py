@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from shipper.config.models import ColumnMetric, label_name
-from shipper.core.record import Row
+from shipper.core.record import Batch, Row
 from shipper.telemetry.families import Family
 from shipper.telemetry.tally import Tally, Values
 
@@ -31,19 +31,28 @@ def column_family(asked: ColumnMetric) -> Family:
 class ColumnMetrics:
     """Observes the rows of one entry: gauges show the newest poll, counters add up, histograms observe.
 
-    NULL and what is no number are left out, never taken for 0.
+    NULL and what is no number are left out, never taken for 0. Of a source that waits for what comes, which has no
+    polls, gauges show the newest number of every series.
     """
 
-    def __init__(self, asked: Sequence[ColumnMetric], tally: Tally) -> None:
+    def __init__(
+        self, asked: Sequence[ColumnMetric], tally: Tally, *, source_waits: bool = False
+    ) -> None:
         self._asked = [(metric, column_family(metric)) for metric in asked]
         self._tally = tally
+        self._source_waits = source_waits
+        self._gauges: dict[str, dict[Values, float]] = {}
 
-    def observe(self, rows: Sequence[Row]) -> None:
-        """Take in the rows of one poll."""
+    def observe(self, batch: Batch) -> None:
+        """Take in the rows of one read; a poll may be several, and gauges change when the last of them is there."""
+        rows = batch.rows
         for metric, family in self._asked:
             match metric.type:
                 case "gauge":
-                    self._tally.show_only(family, _newest(metric, rows))
+                    series = self._gauges.setdefault(metric.name, {})
+                    _add_newest(series, metric, rows)
+                    if not batch.more:
+                        self._show(family, series)
                 case "counter":
                     for values, number in _numbers(metric, rows):
                         self._tally.count(family, *values, by=max(0.0, number))
@@ -51,13 +60,23 @@ class ColumnMetrics:
                     for values, number in _numbers(metric, rows):
                         self._tally.observe(family, *values, value=number)
 
+    def forget_poll(self) -> None:
+        """Forget what the reads of a poll brought that came to no end."""
+        self._gauges.clear()
 
-def _newest(metric: ColumnMetric, rows: Sequence[Row]) -> Mapping[Values, float]:
-    """Return one number per combination of labels: the last row's value, or how many rows there are."""
-    series: dict[Values, float] = {}
+    def _show(self, family: Family, series: dict[Values, float]) -> None:
+        if self._source_waits:
+            for values, number in series.items():
+                self._tally.show(family, *values, value=number)
+        else:
+            self._tally.show_only(family, series)
+        series.clear()
+
+
+def _add_newest(series: dict[Values, float], metric: ColumnMetric, rows: Sequence[Row]) -> None:
+    """Add one number per combination of labels: the last row's value, or how many rows there are."""
     for values, number in _numbers(metric, rows):
         series[values] = number if metric.value is not None else series.get(values, 0.0) + number
-    return series
 
 
 def _numbers(metric: ColumnMetric, rows: Sequence[Row]) -> list[tuple[Values, float]]:

@@ -16,9 +16,11 @@ class Parcel:
         weight_bytes: What it weighs in a push before compression.
         put_ns: Since when it waits, nanoseconds since the Unix epoch.
         number: Its place on disk; 0 while it is in memory alone.
+        turn: Which of the streams that were put in this process it belongs to, from 1; 0 for what comes from the disk.
     """
 
     stream: Stream
     weight_bytes: int
     put_ns: int
     number: int = 0
+    turn: int = 0

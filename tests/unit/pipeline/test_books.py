@@ -17,11 +17,15 @@ from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkUnavailab
 from shipper.core.ports import Rejection
 from shipper.core.record import Batch, Cursor, Row
 from shipper.pipeline.backoff import Backoff, OwnPace
+from shipper.pipeline.custody import Custody
 from shipper.pipeline.dead_letter import DeadLetters
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
+from shipper.pipeline.inputs import Inputs
+from shipper.pipeline.outlet import Outlet
 from shipper.pipeline.pump import Pump
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.reader import Reader
 from shipper.pipeline.refusals import Refusals, TooOld
 from shipper.pipeline.schedule import Schedule, Tick
 from shipper.pipeline.spool import Parcel, Shelf, Spool
@@ -129,22 +133,35 @@ class House:
             backoff=Backoff(0, 0),
         )
         checkpoint = spool.checkpoint()
+        filing = Filing(FilingRules({"job": "m"}, label_fields=["word"]), lambda _name: None)
+        inputs = Refusals(metric="m", sink="source", tally=self.tally, log=LOG, clock=self.clock)
         self.pump = Pump(
             metric="m",
-            source=self.source,
+            reader=Reader(
+                metric="m",
+                source=self.source,
+                tally=self.tally,
+                pulse=FakePulse(),
+                log=LOG,
+                clock=self.clock,
+                random=Random(1),
+            ),
             schedule=Schedule(self.clock.seconds, 10),
             timeout_seconds=30,
-            filing=Filing(FilingRules({"job": "m"}, label_fields=["word"]), lambda _name: None),
-            deliveries=[self.delivery],
-            observe_rows=lambda _rows: None,
+            custody=Custody(
+                metric="m",
+                outlets=[Outlet(self.delivery, filing)],
+                inputs=Inputs(inputs, {"job": "m"}),
+                tally=self.tally,
+                clock=self.clock,
+                cursor=None if checkpoint is None else checkpoint.cursor,
+            ),
+            observe=lambda _batch: None,
             tally=self.tally,
-            pulse=FakePulse(),
             report=lambda: None,
             log=LOG,
             clock=self.clock,
-            random=Random(1),
             stop=StopAt(self.clock, 0),
-            cursor=None if checkpoint is None else checkpoint.cursor,
             checkpoint=lambda cursor: spool.set_checkpoint("numbered", cursor),
             keep_after_seconds=0,
         )

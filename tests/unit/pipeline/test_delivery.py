@@ -210,7 +210,10 @@ def test_refused_records_are_counted_by_reason_and_the_others_are_delivered(
     assert count_of(delivery, families.LINES_REJECTED, "fake", "too_old") == 1
     assert count_of(delivery, families.LINES_REJECTED, "fake", "bad") == 1
     assert count_of(delivery, families.LINES_DELIVERED) == 2
-    assert caplog.messages == ["fake refused 2 of 4 lines for good: too_old: entry too far behind"]
+    assert caplog.messages == [
+        "fake refused 1 of 4 lines for good: too_old: entry too far behind",
+        "fake refused 1 of 4 lines for good: bad",
+    ]
 
 
 def test_cut_lines_are_counted() -> None:

@@ -158,3 +158,23 @@ def test_fields_that_no_row_has_are_told_once() -> None:
     filing.streams(Batch([{"x": 1}]))
 
     assert told == [(["b", "d"], ["a", "x", "c"])]
+
+
+def test_what_is_known_about_a_row_becomes_its_structured_metadata() -> None:
+    filing = Filing(FilingRules({"job": "m"}), lambda _name: None)
+    (stream,) = filing.streams(
+        Batch([{"a": 1}, {"a": 2}], READ_AT_NS, metadata=[{"message_id": "7"}, {}])
+    )
+
+    assert stream.metadata == [{"message_id": "7"}, {}]
+
+
+def test_fields_that_are_lifted_join_what_is_known_about_a_row() -> None:
+    rules = FilingRules({"job": "m"}, label_fields=["db"], metadata_fields=["a"])
+    filing = Filing(rules, lambda _name: None)
+    (stream,) = filing.streams(
+        Batch([{"a": 1, "db": "x"}], READ_AT_NS, metadata=[{"message_id": "7"}])
+    )
+
+    assert stream.labels == {"job": "m", "db": "x"}
+    assert stream.metadata == [{"message_id": "7", "a": "1"}]

@@ -168,3 +168,11 @@ def test_a_row_is_pairs_in_column_order(row: dict[str, object], line: bytes) -> 
 )
 def test_a_value_as_a_label_shows_it(value: object, shown: str) -> None:
     assert text(value) == shown
+
+
+@pytest.mark.parametrize("depth", [250, 300, 800])
+def test_a_value_nested_as_deep_as_python_parses_is_written(depth: int) -> None:
+    content = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    (line,) = json_lines([json.loads(content)])
+
+    assert line == content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -11,18 +12,23 @@ from typing import Any
 import pytest
 
 from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
-from shipper.core.record import Batch, Cursor, Row
+from shipper.core.record import Batch, Cursor, RefusedInput, Row
 from shipper.pipeline.backoff import Backoff, OwnPace
+from shipper.pipeline.custody import Custody
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
+from shipper.pipeline.inputs import Inputs
+from shipper.pipeline.outlet import Outlet
 from shipper.pipeline.pump import KILLED_FIRST_SECONDS, Pump
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.reader import Reader
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.schedule import Schedule, Tick
 from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock, FakeRandom, StopAt
+from tests.support.letterbox import FakeLetterbox
 from tests.support.sink import FakeSink
 from tests.support.source import FakePulse, FakeSource
 from tests.support.tally import counted, observed
@@ -46,6 +52,8 @@ class Rig:
         spool_max_bytes: int = 10**6,
         waits_when_full: bool = False,
         cursor: Cursor | None = None,
+        waits: bool = False,
+        keep_after_seconds: float = 0,
         **source: Any,
     ) -> None:
         self.clock = FakeClock(START_SECONDS)
@@ -55,6 +63,7 @@ class Rig:
         self.seen: list[list[Row]] = []
         self.reports = 0
         self.checkpoints: list[Cursor] = []
+        self.letterbox = FakeLetterbox()
         shelf = None
         if folder is not None:
             spool = Spool(folder / "m.db", clock=self.clock, log=LOG, damaged=lambda _lines: None)
@@ -77,26 +86,47 @@ class Rig:
             settled=lambda: None,
             random=Random(1),
         )
+        refusals = Refusals(
+            metric="m",
+            sink="source",
+            tally=self.tally,
+            log=LOG,
+            clock=self.clock,
+            letterbox=self.letterbox,
+        )
+        filing = Filing(FilingRules({"job": "m"}), lambda _name: None)
         self.pump = Pump(
             metric="m",
-            source=self.source,
+            reader=Reader(
+                metric="m",
+                source=self.source,
+                tally=self.tally,
+                pulse=self.pulse,
+                log=LOG,
+                clock=self.clock,
+                random=FakeRandom(1.0),
+                waits=waits,
+                backoff=Backoff(4, 60),
+            ),
             schedule=Schedule(START_SECONDS, every_seconds),
             timeout_seconds=30,
-            filing=Filing(FilingRules({"job": "m"}), lambda _name: None),
-            deliveries=[self.delivery] if shipped else [],
-            observe_rows=lambda rows: self.seen.append(list(rows)),
+            custody=Custody(
+                metric="m",
+                outlets=[Outlet(self.delivery, filing)] if shipped else [],
+                inputs=Inputs(refusals, {"job": "m"}),
+                tally=self.tally,
+                clock=self.clock,
+                cursor=cursor,
+            ),
+            observe=lambda batch: self.seen.append(list(batch.rows) if batch else []),
             tally=self.tally,
-            pulse=self.pulse,
             report=self._report,
             log=LOG,
             clock=self.clock,
-            random=FakeRandom(1.0),
             stop=StopAt(self.clock, START_SECONDS + until_seconds),
             waits_when_full=waits_when_full,
-            cursor=cursor,
             checkpoint=self.checkpoints.append,
-            keep_after_seconds=0,
-            backoff=Backoff(4, 60),
+            keep_after_seconds=keep_after_seconds,
         )
 
     def turns(self, count: int) -> None:
@@ -270,14 +300,22 @@ def test_another_trouble_is_told_again(caplog: pytest.LogCaptureFixture) -> None
 def test_the_state_shows_what_the_last_poll_came_to() -> None:
     rig = Rig(batch(1, 2), GONE)
     rig.turns(1)
-    after_success = (rig.pump.state.result, rig.pump.state.rows, rig.pump.state.error)
+    after_success = (
+        rig.pump.reader.state.result,
+        rig.pump.reader.state.rows,
+        rig.pump.reader.state.error,
+    )
     rig.turns(1)
-    after_failure = (rig.pump.state.result, rig.pump.state.rows, rig.pump.state.error)
+    after_failure = (
+        rig.pump.reader.state.result,
+        rig.pump.reader.state.rows,
+        rig.pump.reader.state.error,
+    )
 
     assert after_success == ("ok", 2, "")
     assert after_failure == ("error", 0, "the server hung up")
-    assert rig.pump.state.ended_ns == rig.clock.ns
-    assert rig.pump.state.next_seconds == START_SECONDS + 10
+    assert rig.pump.reader.state.ended_ns == rig.clock.ns
+    assert rig.pump.reader.state.next_seconds == START_SECONDS + 10
 
 
 def test_lines_that_had_no_room_are_counted_as_dropped() -> None:
@@ -353,7 +391,7 @@ def test_a_source_that_can_wait_is_not_read_while_there_is_no_room(
 ) -> None:
     rig = Rig(batch(1), batch(2), folder=tmp_path, spool_max_bytes=1, waits_when_full=True)
     rig.turns(3)
-    waited = (rig.waiting(), rig.pump.state.result)
+    waited = (rig.waiting(), rig.pump.reader.state.result)
     rig.settle()
     rig.turns(1)
 
@@ -512,3 +550,149 @@ def test_what_was_delivered_after_the_last_poll_is_acknowledged_before_the_sourc
 
     assert rig.source.acknowledged == [("one",)]
     assert rig.source.closed == 1
+
+
+class WaitingRig(Rig):
+    """A pump of a source that waits for what comes, with a spool."""
+
+    def __init__(self, folder: Path, *answers: Any, **more: Any) -> None:
+        settings = {"waits": True, "keep_after_seconds": 0.2, "folder": folder, **more}
+        super().__init__(*answers, **settings)
+
+    def read_on(self) -> None:
+        self.pump.turn(Tick(self.clock.seconds, reads_on=True))
+
+
+def test_a_source_that_waits_is_read_again_at_once_and_nothing_is_late_or_missed(
+    tmp_path: Path,
+) -> None:
+    rig = WaitingRig(tmp_path, batch(1), batch(2), batch(3))
+    rig.source.reading = lambda: (
+        rig.clock.pass_seconds(30) if len(rig.source.answers) == 0 else None
+    )
+    rig.pump.stop = StopAt(rig.clock, START_SECONDS + 1)
+    rig.pump.run()
+
+    assert rig.count(families.ROWS) == 3
+    assert families.MISSED_POLLS.name not in rig.tally.snapshot()
+    assert observed(rig.tally, families.POLL_LATENESS, "m") == (1, 0)
+
+
+def test_a_source_that_waits_is_asked_to_wait_a_second_at_most(tmp_path: Path) -> None:
+    rig = WaitingRig(tmp_path, batch())
+    rig.read_on()
+
+    assert rig.source.timeouts_seconds == [1.0]
+
+
+def test_a_read_that_waits_is_short_while_something_is_not_safe(tmp_path: Path) -> None:
+    rig = WaitingRig(tmp_path, batch(1), batch())
+    rig.read_on()
+    rig.read_on()
+
+    assert rig.source.timeouts_seconds == [1.0, 0.2]
+
+
+def test_what_a_waiting_source_gave_goes_to_the_disk_when_no_sink_takes_it_soon(
+    tmp_path: Path,
+) -> None:
+    rig = WaitingRig(tmp_path, batch(1), batch(2))
+    rig.read_on()
+    in_memory_at_first = rig.delivery.queue.depth().memory_lines
+    rig.clock.pass_seconds(0.25)
+    rig.read_on()
+
+    assert in_memory_at_first == 1
+    assert rig.delivery.queue.depth().memory_lines == 0
+    assert rig.waiting() == 2
+
+
+def test_each_read_is_acknowledged_when_it_is_safe_and_not_with_the_ones_behind_it(
+    tmp_path: Path,
+) -> None:
+    rig = WaitingRig(tmp_path, batch(1, cursor=(1,)), batch(2, cursor=(2,)), batch())
+    rig.read_on()
+    rig.delivery.queue.take()
+    rig.read_on()
+    rig.delivery.queue.settle()
+    rig.read_on()
+
+    assert rig.source.acknowledged == [(1,)]
+
+
+def test_a_full_spool_does_not_make_a_waiting_source_spin(tmp_path: Path) -> None:
+    rig = WaitingRig(tmp_path, batch(1), waits_when_full=True, spool_max_bytes=1)
+    rig.read_on()
+    rig.clock.pass_seconds(0.25)
+    rig.pump.custody.keep()
+    rig.read_on()
+
+    assert rig.pump.reader.state.result == "waiting"
+    assert rig.pump._next(Tick(START_SECONDS)).due_seconds == rig.clock.seconds + 0.2
+
+
+def test_a_batch_with_more_behind_it_is_followed_by_another_read_and_then_by_the_grid() -> None:
+    first = Batch([{"n": 1}], 1, (1,), more=True)
+    rig = Rig(first, batch(2, cursor=(2,)), until_seconds=5)
+    rig.pump.run()
+
+    assert rig.count(families.ROWS) == 2
+    assert len(rig.source.timeouts_seconds) == 2
+    assert families.MISSED_POLLS.name not in rig.tally.snapshot()
+
+
+def test_what_is_no_row_becomes_a_dead_letter_before_the_read_is_acknowledged() -> None:
+    refused = RefusedInput("not_json", b"{", fault="ends early")
+    rig = Rig(Batch([], 1, (1,), refused=[refused]))
+    rig.turns(1)
+
+    assert rig.letterbox.kept == [(b"{", "not_json")]
+    assert rig.source.acknowledged == [(1,)]
+    assert rig.count(families.LINES_REJECTED, "source", "not_json") == 1
+    assert rig.count(families.ROWS) == 1
+
+
+def test_a_read_is_not_acknowledged_while_its_dead_letters_wait_for_the_disk() -> None:
+    rig = Rig(Batch([], 1, (1,), refused=[RefusedInput("not_json", b"{")]))
+    rig.letterbox.usable = False
+    rig.turns(1)
+    before = list(rig.source.acknowledged)
+    rig.letterbox.usable = True
+    rig.turns(1)
+
+    assert before == []
+    assert rig.source.acknowledged == [(1,)]
+
+
+def test_what_never_reached_us_is_counted() -> None:
+    rig = Rig(Batch([], 1, lost={"kernel": 7}, sequence_gaps=3))
+    rig.turns(1)
+
+    assert rig.count(families.LINES_DROPPED, "kernel") == 7
+    assert rig.count(families.SEQUENCE_GAPS) == 3
+
+
+@pytest.mark.parametrize(
+    ("batches", "lag_seconds"),
+    [
+        pytest.param([batch(1, cursor=(1,))], 0, id="at the end"),
+        pytest.param([Batch([{"n": 1}], 1, (1,), more=True)] * 2, 0, id="no time to tell it by"),
+        pytest.param(
+            [
+                Batch(
+                    [{"n": 1}],
+                    1,
+                    (datetime.fromtimestamp(FakeClock().ns / 10**9 - 60, UTC),),
+                    more=True,
+                )
+            ],
+            60,
+            id="by the time of the cursor",
+        ),
+    ],
+)
+def test_the_lag_of_a_cursor_is_shown(batches: list[Batch], lag_seconds: float) -> None:
+    rig = Rig(*batches)
+    rig.turns(len(batches))
+
+    assert counted(rig.tally, families.CURSOR_LAG, "m") == pytest.approx(lag_seconds)

@@ -420,3 +420,74 @@ def test_nothing_is_lost_and_the_order_stands_after_any_operations(steps: list[s
 
     assert waiting == put - (len(settled) - waiting)
     assert settled == list(range(put))
+
+
+def test_streams_are_safe_in_the_order_they_were_put() -> None:
+    queue = queue_of()
+    for job in ("a", "b", "c"):
+        queue.put(stream_of(1, job=job))
+    safe = [queue.safe_turns()]
+    for _ in range(3):
+        queue.take()
+        safe.append(queue.safe_turns())
+        queue.settle()
+        safe.append(queue.safe_turns())
+
+    assert queue.turns == 3
+    assert safe == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_a_stream_in_parts_is_safe_when_its_last_part_is() -> None:
+    queue = queue_of(batch_bytes=250)
+    queue.put(stream_of(5))
+    safe = []
+    for _ in range(3):
+        queue.take()
+        queue.settle()
+        safe.append(queue.safe_turns())
+
+    assert safe == [0, 0, 1]
+
+
+def test_a_stream_of_which_something_is_left_is_not_safe() -> None:
+    queue = queue_of()
+    queue.put(stream_of(3))
+    flight = taken(queue)
+    queue.settle(flight.stream.part(2, 3))
+
+    assert queue.safe_turns() == 0
+
+
+def test_what_was_brought_to_disk_is_safe(tmp_path: Path) -> None:
+    queue = queue_of(spool=spool_in(tmp_path))
+    queue.put(stream_of(1))
+    queue.put(stream_of(1, job="b"))
+    queue.keep()
+    queue.put(stream_of(1, job="c"))
+
+    assert queue.safe_turns() == 2
+
+
+def test_the_age_of_what_is_in_memory_is_that_of_its_oldest() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock)
+    ages = [queue.memory_seconds()]
+    queue.put(stream_of(1))
+    clock.pass_seconds(2)
+    queue.put(stream_of(1, job="b"))
+    clock.pass_seconds(1)
+    ages.append(queue.memory_seconds())
+    queue.take()
+    queue.settle()
+    ages.append(queue.memory_seconds())
+
+    assert ages == [0, 3, 1]
+
+
+def test_waiting_for_less_in_memory_ends_when_there_is_less_or_time_is_over() -> None:
+    queue = queue_of()
+    queue.put(stream_of(3))
+    heavy = queue.wait_until_lighter(300, 0)
+    light = queue.wait_until_lighter(301, 0)
+
+    assert (heavy, light) == (False, True)

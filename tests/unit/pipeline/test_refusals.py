@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,28 +13,13 @@ from shipper.pipeline.refusals import TOLD_AGAIN_SECONDS, UNWRITTEN_LINES, Refus
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock
+from tests.support.letterbox import FakeLetterbox
 from tests.support.tally import counted
 
 LOG = logging.getLogger("test.refusals")
 STREAM = Stream({"job": "m"}, [10**18, 10**18 + 5], [b"one", b"two"], [{"k": "v"}, {}])
 OLD = Rejection(0, "too_old", "entry too old.")
 BAD = Rejection(1, "line_too_long", "line too long")
-
-
-@dataclass
-class FakeLetterbox:
-    """Keeps what it gets while there is a disk, and room."""
-
-    usable: bool = True
-    room: int = 1000
-    kept: list[tuple[bytes, str]] = field(default_factory=list)
-
-    def add(self, stream: Stream, rejections: Sequence[Rejection], *, sink: str) -> int:
-        if not self.usable:
-            raise OSError(28, "No space left on device")
-        fitting = rejections[: self.room - len(self.kept)]
-        self.kept += [(stream.lines[one.index], one.reason) for one in fitting]
-        return len(fitting)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.config.models import ColumnMetric
+from shipper.core.record import Batch
 from shipper.sinks.columns import ColumnMetrics, column_family
 from shipper.sinks.prometheus import Exposition
 from shipper.telemetry.families import Family
@@ -21,14 +22,14 @@ def observed(*polls: list[dict[str, object]], **asked: Any) -> dict[tuple[str, .
     tally = Tally()
     columns = ColumnMetrics([ColumnMetric(name="m", **asked)], tally)
     for rows in polls:
-        columns.observe(rows)
+        columns.observe(Batch(rows))
     return dict(tally.snapshot().get("m", []))
 
 
 def page_of(rows: list[dict[str, object]], **asked: Any) -> str:
     metric = ColumnMetric(name="m", **asked)
     tally = Tally()
-    ColumnMetrics([metric], tally).observe(rows)
+    ColumnMetrics([metric], tally).observe(Batch(rows))
     exposition = Exposition([column_family(metric)])
     exposition.take("a", 1, tally.snapshot())
     return exposition.page().decode()

@@ -1,0 +1,44 @@
+"""The way from a worker's rows to one of its sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from shipper.core.record import Batch, Row
+from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.filing import Filing
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One sink of a worker: which rows it wants, how they are filed, and how they are delivered.
+
+    Attributes:
+        delivery: The sink with its queue.
+        filing: Makes records of rows.
+        wants: Tells whether a row is meant for the sink; `None`: all are.
+    """
+
+    delivery: Delivery
+    filing: Filing
+    wants: Callable[[Row], bool] | None = None
+
+    def put(self, batch: Batch) -> bool:
+        """Queue what the sink wants of a batch; False when that is nothing."""
+        streams = self.filing.streams(self._wanted(batch))
+        for stream in streams:
+            self.delivery.queue.put(stream)
+        return bool(streams)
+
+    def _wanted(self, batch: Batch) -> Batch:
+        if self.wants is None:
+            return batch
+        places = [place for place, row in enumerate(batch.rows) if self.wants(row)]
+        if len(places) == len(batch.rows):
+            return batch
+        return replace(
+            batch,
+            rows=[batch.rows[place] for place in places],
+            metadata=[batch.metadata[place] for place in places] if batch.metadata else (),
+        )
