@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shipper.config.loading import Override
+from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 

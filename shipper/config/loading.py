@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from shipper.config.complaint import complaints, nearest
 from shipper.config.document import describe, read_document
 from shipper.config.models import NAME, Settings, SourceSettings
+from shipper.config.override import Override
 from shipper.core.errors import ConfigError
 
 DEFAULT_KIND = "sqream"
@@ -19,28 +20,19 @@ ANY_SECTION = TypeVar("ANY_SECTION", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
-    """A value from the command line or the environment that beats the file.
+class Vocabulary:
+    """What may stand in a file.
 
     Attributes:
-        section: The top-level key it belongs to, like `loki`.
-        key: The key inside the section.
-        value: What it is set to.
-        flag: How the operator wrote it, for messages, like `--loki_url`.
+        kinds: The kinds of sources, by name.
+        sections: The top-level sections beside `metrics`.
+        table_sets: The sets of tables that may stand under `store` of an entry, each with what says why it cannot
+            keep what an entry receives, or nothing when it can.
     """
-
-    section: str
-    key: str
-    value: object
-    flag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What may stand in a file: the kinds of sources and the top-level sections beside `metrics`."""
 
     kinds: Mapping[str, type[SourceSettings]]
     sections: Mapping[str, type[Settings]]
+    table_sets: Mapping[str, Callable[[SourceSettings], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ def load(path: Path, vocabulary: Vocabulary, overrides: tuple[Override, ...] = (
             {name: section for name, section in sections.items() if section is not None},
             {name: entry for name, entry in metrics.items() if entry is not None},
         )
-        faults = _objections(complete)
+        faults = _objections(complete, vocabulary)
         if not faults:
             return complete
     raise ConfigError(_one_line(path, prefix, faults))
@@ -176,18 +168,35 @@ def _no_entry(name: str, written: object, vocabulary: Vocabulary) -> str:
     return f"must be a number of seconds, not {describe(written)}"
 
 
-def _objections(configuration: Configuration) -> list[str]:
+def _objections(configuration: Configuration, vocabulary: Vocabulary) -> list[str]:
     faults = [
         f"@{name}.{objection}"
         for name, entry in configuration.metrics.items()
         for objection in entry.objections(configuration.section_of(entry))
     ]
     faults += [
-        f"@{name}.store: this version keeps no records in SQL; leave the key out"
+        f"@{name}.store: {objection}"
         for name, entry in configuration.metrics.items()
-        if entry.store is not None
+        if (objection := _store_objection(entry, vocabulary))
     ]
-    return faults
+    return [*faults, *_taken_twice(configuration)]
+
+
+def _taken_twice(configuration: Configuration) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, entry in configuration.metrics.items():
+        taken = entry.takes
+        if taken is not None and owners.setdefault(taken, name) != name:
+            yield f"@{name}: {taken} is taken by metrics.{owners[taken]} already"
+
+
+def _store_objection(entry: SourceSettings, vocabulary: Vocabulary) -> str:
+    if entry.store is None:
+        return ""
+    known = vocabulary.table_sets
+    if entry.store not in known:
+        return f'"{entry.store}" is no set of tables{nearest(entry.store, known)}'
+    return known[entry.store](entry)
 
 
 def _one_line(path: Path, prefix: str, faults: list[str]) -> str:

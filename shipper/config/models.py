@@ -125,6 +125,15 @@ class SourceSettings(Settings):
     can_wait: ClassVar[bool] = False
     """Whether the far end keeps what is not read, so that reading can stop while there is no room."""
 
+    waits: ClassVar[bool] = False
+    """Whether a read waits for what comes, so that the source is read again at once; else it is polled."""
+
+    keeps_cursor: ClassVar[bool] = True
+    """Whether its cursor says where to go on after a restart; else only what to acknowledge."""
+
+    gives_metadata: ClassVar[bool] = False
+    """Whether its rows come with structured metadata of their own, like a message's id."""
+
     example_metric: ClassVar[str] = "example"
     """What the metric in an example of this kind is called."""
 
@@ -196,6 +205,11 @@ class SourceSettings(Settings):
         return self.can_wait if self.spool_full is None else self.spool_full == "wait"
 
     @property
+    def goes_on(self) -> bool:
+        """Whether a cursor can tell this entry where to go on after a restart."""
+        return self.keeps_cursor
+
+    @property
     def changes_far_end(self) -> bool:
         """Whether a poll changes something there, so that nobody should poll just to look; the default is no."""
         return False
@@ -212,6 +226,11 @@ class SourceSettings(Settings):
         """Return what must be true before the entries of this kind can run; the default is nothing."""
         del section, entries
         return ()
+
+    @property
+    def takes(self) -> str | None:
+        """What the entry takes for itself on this machine, like a port, so that no other may have it too."""
+        return None
 
     @abstractmethod
     def build(self, metric: str, section: Settings | None) -> Source:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipper.config.flags import FLAGS, Flag, overrides
-from shipper.config.loading import Override
+from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.wiring.vocabulary import vocabulary

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.config.loading import Configuration, Override, load
+from shipper.config.loading import Configuration, load
 from shipper.config.models import HttpSettings, SourceSettings
+from shipper.config.override import Override
 from shipper.core.errors import ConfigError
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sources.sqream import SqreamSettings
@@ -166,7 +167,7 @@ def test_a_period_that_json_does_not_know_is_refused(path: Path, word: str) -> N
         ),
         pytest.param(
             {"metrics": {"show_locks": 2}, "zzz": {}},
-            "zzz: this key is not known; known: http, loki, metrics, sqream",
+            "zzz: this key is not known; known: http, loki, metrics, sqream, store",
             id="unknown section, far",
         ),
         pytest.param(
@@ -301,9 +302,15 @@ def test_a_period_that_json_does_not_know_is_refused(path: Path, word: str) -> N
             id="action allowed",
         ),
         pytest.param(
-            with_entry(store="tf_metadata"),
-            "metrics.show_locks.store: this version keeps no records in SQL; leave the key out",
-            id="a store, which there is none of",
+            with_entry(store="tf_metadat"),
+            'metrics.show_locks.store: "tf_metadat" is no set of tables; did you mean "tf_metadata"?',
+            id="a set of tables, which there is none of",
+        ),
+        pytest.param(
+            with_entry(store="pysmurf_files_v1"),
+            "metrics.show_locks.store: pysmurf_files_v1 keeps what an entry with "
+            '"type": "udp", "format": "pysmurf" receives',
+            id="a set of tables for another kind of source",
         ),
         pytest.param(
             {"show_locks": 0, "show_conf": 0, "a b": 1},
@@ -492,3 +499,11 @@ def test_whatever_is_wrong_is_told_in_one_line(path: Path, document: object) -> 
 
     assert message is not None
     assert len(message.splitlines()) == 1
+
+
+def test_two_entries_cannot_have_the_same_port(path: Path) -> None:
+    entry = {"type": "udp", "port": 8300}
+
+    assert refusal(path, {"metrics": {"a": entry, "b": entry}}) == (
+        "FILE: metrics.b: UDP port 127.0.0.1:8300 is taken by metrics.a already"
+    )

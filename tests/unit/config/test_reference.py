@@ -28,7 +28,7 @@ def test_the_schema_has_a_short_and_a_full_form() -> None:
     short, full = json.loads(schema_text(vocabulary()))["anyOf"]
 
     assert list(short["patternProperties"]) == ["^[A-Za-z_][A-Za-z0-9_]*$"]
-    assert sorted(full["properties"]) == ["http", "loki", "metrics", "sqream"]
+    assert sorted(full["properties"]) == ["http", "loki", "metrics", "sqream", "store"]
     assert full["required"] == ["metrics"]
 
 
