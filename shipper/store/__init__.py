@@ -1,0 +1,1 @@
+"""What is kept in SQL: the tables, their migrations, and the rules by which records come into them."""

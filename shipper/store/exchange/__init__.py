@@ -1,0 +1,1 @@
+"""Tables on their way into files and back: the columns that travel, the forms of files, reading and writing rows."""

@@ -1,0 +1,1 @@
+"""Time Frames: the files a fast monitor announces, and the runs that they belong to."""
