@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from shipper.core.clock import Clock, SystemClock
 from shipper.core.errors import SourceUnavailable
 from shipper.core.record import Batch, Cursor
+from shipper.core.words import unique_names
 from shipper.sources.sqream import driver
 from shipper.sources.sqream.connection import SqreamConnection
 
@@ -60,15 +61,4 @@ class SqreamSource:
 
 def field_names(columns: Sequence[str]) -> list[str]:
     """Return a field name for every column: blanks become `_`, and no two are the same."""
-    return list(_unique(column.strip().replace(" ", "_") or "column" for column in columns))
-
-
-def _unique(names: Iterator[str]) -> Iterator[str]:
-    taken: set[str] = set()
-    for name in names:
-        unique, count = name, 1
-        while unique in taken:
-            count += 1
-            unique = f"{name}_{count}"
-        taken.add(unique)
-        yield unique
+    return list(unique_names(column.strip().replace(" ", "_") or "column" for column in columns))
