@@ -10,14 +10,17 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
 
 from setproctitle import setproctitle
 
-COMMANDS_WITH_WORKERS = ("run", "check")
+COMMANDS_WITH_WORKERS = ("run", "check", "start")
+
+TIME_FRAMES = {"type": "stomp", "store": "tf_metadata"}
+"""What `start` runs."""
 
 NO_THREADS = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -42,23 +45,33 @@ SHARED = (
 
 def start_ahead(arguments: Sequence[str], beside: Path) -> None:
     """Start the fork server for a command that needs it; `beside` is the folder of `main.py`."""
-    if any(argument.startswith("--password") for argument in arguments):
+    if any(argument.startswith("--") and "password" in argument for argument in arguments):
         # `ps` shows our arguments until they are replaced.
         setproctitle("shipper")
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS_WITH_WORKERS:
         return
     if any(argument in ("-h", "--help") for argument in arguments):
         return
-    kinds = _kinds(_config_path(arguments, beside))
+    # The Time Frame client has one entry, whatever a file says.
+    is_client = arguments[:1] == ["start"]
+    entries = [TIME_FRAMES] if is_client else _entries(_config_path(arguments, beside))
+    kinds = _kinds(entries)
     if kinds:
-        start_fork_server(kinds)
+        start_fork_server(kinds, store=any(each.get("store") for each in entries))
 
 
-def start_fork_server(kinds: Sequence[str]) -> None:
-    """Start the fork server, unless it runs, and let it import what workers of these kinds of sources share."""
+def start_fork_server(kinds: Sequence[str], *, store: bool = False) -> None:
+    """Start the fork server, unless it runs, and let it import what workers share.
+
+    Args:
+        kinds: The kinds of sources they read.
+        store: Whether some of them keep records in SQL.
+    """
     for name, value in NO_THREADS.items():
         os.environ.setdefault(name, value)
     drivers = [f"shipper.sources.{kind}.preload" for kind in kinds]
+    if store:
+        drivers.append("shipper.sinks.store.preload")
     context = multiprocessing.get_context("forkserver")
     # A kind without a module `preload` is no fault: the fork server passes over what it cannot find.
     context.set_forkserver_preload([*drivers, *SHARED])
@@ -89,8 +102,8 @@ def _config_path(arguments: Sequence[str], beside: Path) -> Path:
     return Path(os.environ.get("SHIPPER_CONFIG") or beside / "monitor_input.json")
 
 
-def _kinds(path: Path) -> list[str]:
-    """Return the kinds of sources that a configuration names, or nothing when it cannot be read."""
+def _entries(path: Path) -> list[Mapping[str, object]]:
+    """Return the entries of a configuration, or nothing when it cannot be read."""
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -98,8 +111,10 @@ def _kinds(path: Path) -> list[str]:
     entries = document.get("metrics", document) if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         return []
-    kinds = [
-        entry.get("type", "sqream") if isinstance(entry, dict) else "sqream"
-        for entry in entries.values()
-    ]
-    return sorted({kind for kind in kinds if isinstance(kind, str) and kind.isidentifier()})
+    return [entry if isinstance(entry, dict) else {} for entry in entries.values()]
+
+
+def _kinds(entries: Iterable[Mapping[str, object]]) -> list[str]:
+    """Return the kinds of sources that entries name."""
+    words = {str(entry.get("type", "sqream")) for entry in entries}
+    return sorted(word for word in words if word.isidentifier())

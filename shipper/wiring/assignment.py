@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shipper.config.models import Settings, SourceSettings
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.telemetry.log import LogSettings
 
 
@@ -20,12 +21,14 @@ class Assignment:
         entry: The entry.
         section: The settings that all entries of its kind share.
         loki: Where lines go.
+        store: Where records are kept in SQL, if they are.
         labels: The labels of every line.
         first_seconds: When the first poll is due, on the monotonic clock; restarts keep to the same grid.
         feed: Address of the feed to the web process.
         log: How to log.
         drain_seconds: How long it may go on delivering when it is told to stop.
         state_dir: Where spool, dead letters and circuit are.
+        shows_time_frames: Whether what is read is shown as Time Frames on the terminal.
         run_id: Names the run of the supervisor; what another run left in the spool is counted as recovered.
     """
 
@@ -33,6 +36,7 @@ class Assignment:
     entry: SourceSettings
     section: Settings | None
     loki: LokiSettings
+    store: StoreSettings
     labels: Mapping[str, str]
     first_seconds: float
     feed: str
@@ -40,3 +44,4 @@ class Assignment:
     drain_seconds: float
     state_dir: Path
     run_id: str
+    shows_time_frames: bool = False

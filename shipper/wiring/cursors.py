@@ -169,7 +169,12 @@ def _printable(value: CursorValue) -> str:
 def _kind_of(settings: RunSettings, metric: str, kind: str | None) -> str:
     _see_that_it_exists(settings, metric)
     if kind is None:
-        return settings.load().metrics[metric].type
+        entry = settings.load().metrics[metric]
+        if not entry.goes_on:
+            raise ConfigError(
+                f"{metric} has no cursor: its entry, of type {entry.type}, needs none"
+            )
+        return entry.type
     kinds = vocabulary().kinds
     if kind not in kinds:
         raise ConfigError(f"--kind: {kind} is not a kind of source{nearest(kind, kinds)}")
@@ -179,7 +184,10 @@ def _kind_of(settings: RunSettings, metric: str, kind: str | None) -> str:
 def _see_that_it_exists(settings: RunSettings, metric: str) -> None:
     metrics = settings.load().metrics
     if metric not in metrics:
-        raise ConfigError(f"{settings.path}: there is no metric {metric}{nearest(metric, metrics)}")
+        text = (
+            f"there is no metric {metric}{nearest(metric, metrics)} (--config names another file)"
+        )
+        raise ConfigError(f"{settings.path}: {text}")
 
 
 def _types_wanted(before: Place, kind: str, types: Sequence[str]) -> Sequence[str]:

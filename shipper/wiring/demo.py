@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shipper.config.loading import Override
+from shipper.config.override import Override
 from shipper.core.errors import StartupError
 from shipper.demo.stage import Stage
 from shipper.startup.surroundings import listen

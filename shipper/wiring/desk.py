@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shipper.core.clock import Clock, SystemClock
 from shipper.live.feed import FeedSender
 from shipper.pipeline.delivery import Delivery
-from shipper.pipeline.pump import NS_PER_SECOND, PollState
+from shipper.pipeline.reader import NS_PER_SECOND, PollState
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 
@@ -22,9 +23,9 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
     clock: Clock = field(default_factory=SystemClock)
     _poll: PollState = field(default_factory=PollState)
-    _deliveries: list[Delivery] = field(default_factory=list)
+    _deliveries: Sequence[Delivery] = ()
 
-    def watch(self, poll: PollState, deliveries: list[Delivery]) -> None:
+    def watch(self, poll: PollState, deliveries: Sequence[Delivery]) -> None:
         """Report on these from now on."""
         self._poll, self._deliveries = poll, deliveries
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.console import Console
 from shipper.config.loading import Configuration
 from shipper.config.models import SourceSettings
 from shipper.core.record import Batch, Stream
+from shipper.core.words import counted
 from shipper.pipeline.lines import text
 from shipper.sinks.columns import ColumnMetrics
 from shipper.sinks.loki.limits import LokiLimits
@@ -47,8 +48,9 @@ def show(console: Console, configuration: Configuration, poll: Poll) -> None:
     rows, streams = len(poll.batch.rows), len(poll.streams)
     _print(
         console,
-        f"{poll.metric}: {rows} rows in {streams} streams{shipped}; nothing was delivered.",
+        f"{poll.metric}: {counted(rows, 'row')} in {counted(streams, 'stream')}{shipped}; nothing was delivered.",
         *(line for stream in poll.streams for line in _shown(stream)),
+        *_not_rows(poll.batch),
         "",
         *_forecast(poll),
         "",
@@ -100,6 +102,13 @@ def _readable(line: bytes) -> str:
     return line.decode("utf-8", "replace")
 
 
+def _not_rows(batch: Batch) -> Iterator[str]:
+    """Show what came in and is no row."""
+    for refused in batch.refused:
+        aside = f"  {dict(refused.metadata)}" if refused.metadata else ""
+        yield f"no row ({refused.reason}): {_readable(refused.content)}{aside}"
+
+
 def _forecast(poll: Poll) -> Iterator[str]:
     """Say how many streams the labels make, and which label may make ever more of them."""
     yield (
@@ -108,7 +117,7 @@ def _forecast(poll: Poll) -> Iterator[str]:
     )
     lifted = {name: _values(poll.batch, name) for name in poll.entry.label_fields}
     for name, values in {**_label_values(poll.streams), **lifted}.items():
-        yield f"  {name}: {len(values)} {'value' if len(values) == 1 else 'values'}"
+        yield f"  {name}: {counted(len(values), 'value')}"
     rows, most = len(poll.batch.rows), poll.entry.max_label_values
     for name, values in lifted.items():
         if len(values) > most:
@@ -138,7 +147,7 @@ def _samples(configuration: Configuration, poll: Poll) -> list[str]:
     tally = Tally()
     tally.count(names.POLLS, poll.metric, "ok")
     tally.count(names.ROWS, poll.metric, by=len(poll.batch.rows))
-    ColumnMetrics(poll.entry.metrics, tally).observe(poll.batch.rows)
+    ColumnMetrics(poll.entry.metrics, tally).observe(replace(poll.batch, more=False))
     exposition = Exposition(families(configuration))
     exposition.take(poll.metric, 1, tally.snapshot())
     lines = exposition.page().decode().splitlines()

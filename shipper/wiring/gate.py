@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
 from shipper.sinks.loki.check import NOT_TRIED
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.startup.gate import Gate, Verdict
 from shipper.startup.surroundings import (
     MIB,
@@ -66,12 +68,15 @@ def check(settings: RunSettings, *, console: Console) -> list[Verdict]:
             taken.listening.close()
             taken.state_dir.release()
         gate = Gate(context, SystemClock(), stopped=lambda: "stop" in words)
-        return [*verdicts, *_tried(gate, configuration, settings.wait_seconds)]
+        return [*verdicts, *_tried(gate, configuration, settings)]
 
 
 def fork_server(configuration: Configuration) -> ForkServerContext:
     """Start the process that workers are forked from, with the drivers of the configured sources loaded."""
-    start_fork_server(sorted({entry.type for entry in configuration.metrics.values()}))
+    entries = configuration.metrics.values()
+    start_fork_server(
+        sorted({entry.type for entry in entries}), store=any(entry.store for entry in entries)
+    )
     return multiprocessing.get_context("forkserver")
 
 
@@ -87,7 +92,7 @@ def pass_gate(
         context, SystemClock(), stopped=lambda: "stop" in words, not_yet=partial(_not_yet, console)
     )
     taken, verdicts = _take_surroundings(settings, configuration, required=True)
-    verdicts += _tried(gate, configuration, settings.wait_seconds)
+    verdicts += _tried(gate, configuration, settings)
     if "stop" in words:
         return None
     show(verdicts, console)
@@ -107,9 +112,11 @@ def _not_yet(console: Console, failed: Sequence[Verdict], left_seconds: float) -
     console.print(f"Trying for {left_seconds:.0f} s more.", highlight=False)
 
 
-def _tried(gate: Gate, configuration: Configuration, wait_seconds: float) -> list[Verdict]:
+def _tried(gate: Gate, configuration: Configuration, settings: RunSettings) -> list[Verdict]:
     """Try the checks; those that another one's failure kept from being tried are no failures of their own."""
-    verdicts = gate.verdicts(_checks(configuration), wait_seconds=wait_seconds)
+    verdicts = gate.verdicts(
+        _checks(configuration, settings.state_dir), wait_seconds=settings.wait_seconds
+    )
     not_tried = Finding(Outcome.NOTED, NOT_TRIED)
     return [
         replace(each, finding=not_tried) if each.finding.text == NOT_TRIED else each
@@ -117,7 +124,7 @@ def _tried(gate: Gate, configuration: Configuration, wait_seconds: float) -> lis
     ]
 
 
-def _checks(configuration: Configuration) -> list[Check]:
+def _checks(configuration: Configuration, state_dir: Path) -> list[Check]:
     """Return the checks of every kind of source in use, and of every sink."""
     checks: list[Check] = []
     for kind in sorted({entry.type for entry in configuration.metrics.values()}):
@@ -126,11 +133,24 @@ def _checks(configuration: Configuration) -> list[Check]:
         }
         first: SourceSettings = next(iter(entries.values()))
         checks.extend(first.checks(configuration.section_of(first), entries))
-    with_metadata = any(
-        entry.metadata_fields or entry.label_fields for entry in configuration.metrics.values()
-    )
-    checks.extend(configuration.section("loki", LokiSettings).checks(metadata=with_metadata))
+    shipped = [entry for entry in configuration.metrics.values() if entry.ship]
+    if shipped:
+        with_metadata = any(
+            entry.metadata_fields or entry.label_fields or entry.gives_metadata for entry in shipped
+        )
+        checks.extend(configuration.section("loki", LokiSettings).checks(metadata=with_metadata))
+    store = configuration.section("store", StoreSettings)
+    checks.extend(store.checks(state_dir, _table_sets(configuration)))
     return checks
+
+
+def _table_sets(configuration: Configuration) -> Mapping[str, bool]:
+    """Return the sets of tables that entries want, each with whether one of these entries is required."""
+    wanted: dict[str, bool] = {}
+    for entry in configuration.metrics.values():
+        if entry.store is not None:
+            wanted[entry.store] = wanted.get(entry.store, False) or entry.required
+    return wanted
 
 
 def _take_surroundings(

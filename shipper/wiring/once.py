@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from logging import Logger
+from pathlib import Path
 from random import Random
 
 from rich.console import Console
@@ -14,18 +18,25 @@ from shipper.config.loading import Configuration
 from shipper.config.models import SourceSettings
 from shipper.core.clock import SystemClock
 from shipper.core.errors import ConfigError, SourceError, StartupError
-from shipper.core.record import Batch, Stream
+from shipper.core.ports import Sink, Source
+from shipper.core.record import Batch
+from shipper.core.words import counted
 from shipper.pipeline.backoff import Backoff, OwnPace
+from shipper.pipeline.dead_letter import DeadLetters, path_of
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing
+from shipper.pipeline.inputs import SOURCE, Inputs
+from shipper.pipeline.outlet import Outlet
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.telemetry import families as names
+from shipper.sinks.store.settings import StoreSettings
+from shipper.telemetry import families
+from shipper.telemetry.families import Family
 from shipper.telemetry.log import start_logging
 from shipper.telemetry.tally import Tally
-from shipper.wiring.assembly import filing_rules, warn_of_unknown_fields
 from shipper.wiring.dry_run import Poll, show, show_verdict
+from shipper.wiring.outlets import Limits, filing_rules, store_outlet, warn_of_unknown_fields
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import fixed_labels
 
@@ -52,63 +63,147 @@ def poll_once(
         raise StartupError(
             f"polling {metric} changes the server; leave out --dry-run if you mean it"
         )
-    rules = filing_rules(entry, fixed_labels(configuration)[metric])
     log = logging.getLogger(f"shipper.{metric}")
-    filing = Filing(rules, lambda _name: None, partial(warn_of_unknown_fields, log))
-    batch = _read(configuration, metric, entry)
-    streams = filing.streams(batch)
-    if dry_run:
-        poll = Poll(metric, entry, batch, streams)
-        show(console, configuration, poll)
-        if verdict:
-            show_verdict(console, configuration.section("loki", LokiSettings), poll)
-    elif entry.ship:
-        delivered = _deliver(configuration, metric, streams)
-        console.print(f"{len(batch.rows)} rows polled, {delivered} lines delivered.")
-        refused = len(batch.rows) - delivered
-        if refused:
-            raise StartupError(f"Loki refused {refused} lines for good; the warning above says why")
-    else:
-        console.print(f"{len(batch.rows)} rows polled; this metric is not shipped.")
+    with _read(configuration, metric, entry, console) as (source, batch):
+        if dry_run:
+            rules = filing_rules(entry, fixed_labels(configuration)[metric])
+            filing = Filing(rules, lambda _name: None, partial(warn_of_unknown_fields, log))
+            poll = Poll(metric, entry, batch, filing.streams(batch))
+            show(console, configuration, poll)
+            if verdict:
+                show_verdict(console, configuration.section("loki", LokiSettings), poll)
+            return
+        once = _Once(settings, configuration, metric, entry, log)
+        console.print(once.delivered(batch), highlight=False, soft_wrap=True)
+        if batch.more:
+            console.print("There is more to read; a run goes on at once.", highlight=False)
+        if batch.cursor is not None:
+            source.acknowledge(batch.cursor)
+        if once.refused:
+            raise StartupError(f"{counted(once.refused, 'line')} refused for good: see {once.path}")
 
 
-def _read(configuration: Configuration, metric: str, entry: SourceSettings) -> Batch:
+@contextmanager
+def _read(
+    configuration: Configuration, metric: str, entry: SourceSettings, console: Console
+) -> Iterator[tuple[Source, Batch]]:
+    """Read once, and keep the source open until the block has done what it wants with the batch."""
     source = entry.build(metric, configuration.section_of(entry))
     try:
         source.open()
-        return source.read(entry.poll_timeout_seconds)
+        if entry.waits:
+            text = f"Waiting up to {entry.poll_timeout_seconds:g} s for something to come."
+            console.print(text, highlight=False)
+        yield source, source.read(entry.poll_timeout_seconds)
     except SourceError as error:
         raise StartupError(f"{metric} could not be polled: {error}") from error
     finally:
         source.close()
 
 
-def _deliver(configuration: Configuration, metric: str, streams: Sequence[Stream]) -> int:
-    """Deliver everything and return how many lines Loki took."""
-    loki = configuration.section("loki", LokiSettings)
-    tally, clock = Tally(), SystemClock()
-    log = logging.getLogger(f"shipper.{metric}")
-    random = Random()  # noqa: S311 - jitter needs no secrecy
-    delivery = Delivery(
-        metric=metric,
-        sink=loki.build(),
-        queue=DeliveryQueue(
-            max_bytes=loki.queue_max_bytes, batch_bytes=loki.max_batch_bytes, clock=clock
-        ),
-        pace=OwnPace(backoff=Backoff(), clock=clock, random=random),
-        refusals=Refusals(metric=metric, sink="loki", tally=tally, log=log, clock=clock),
-        tally=tally,
-        log=log,
-        clock=clock,
-        settled=lambda: None,
-        random=random,
-    )
-    delivery.start()
-    for stream in streams:
-        delivery.queue.put(stream)
-    left = delivery.finish(DELIVER_SECONDS)
-    if left.lines:
-        raise StartupError(f"Loki did not take {left.lines} lines within {DELIVER_SECONDS:g} s")
-    return round(
-        sum(numbers[0] for _, numbers in tally.snapshot().get(names.LINES_DELIVERED.name, []))
-    )
+@dataclass(slots=True)
+class _Once:
+    """Everything that one poll is delivered with, and how many lines sinks refused for good."""
+
+    settings: RunSettings
+    configuration: Configuration
+    metric: str
+    entry: SourceSettings
+    log: Logger
+    refused: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Where dead letters go."""
+        return path_of(self.settings.state_dir, self.metric)
+
+    def delivered(self, batch: Batch) -> str:
+        """Deliver a batch everywhere it goes, and return what came of it in a sentence.
+
+        Raises:
+            StartupError: Not everything was taken.
+        """
+        said = [f"{counted(len(batch.rows), 'row')} polled"]
+        if batch.refused:
+            said.append(self._set_aside(batch))
+        if self.entry.ship:
+            said.append(f"{counted(self._deliver(batch, self._loki()), 'line')} delivered")
+        if self.entry.store is not None:
+            said.append(
+                f"{counted(self._deliver(batch, self._store(self.entry.store)), 'record')} kept"
+            )
+        if len(said) == 1 and not self.entry.ship:
+            return f"{said[0]}; this metric is not shipped."
+        return f"{', '.join(said)}."
+
+    def _set_aside(self, batch: Batch) -> str:
+        inputs = Inputs(self._refusals(SOURCE), fixed_labels(self.configuration)[self.metric])
+        inputs.take(batch)
+        inputs.refusals.give_up_waiting()
+        self._see_that_they_are_kept(inputs.refusals.tally)
+        return f"{counted(len(batch.refused), 'dead letter')} in {self.path}"
+
+    def _see_that_they_are_kept(self, tally: Tally) -> None:
+        if _total(tally, families.DEAD_LETTERS_LOST):
+            raise StartupError(
+                f"{self.path} cannot be written, and what was refused has to go there"
+            )
+
+    def _loki(self) -> Outlet:
+        rules = filing_rules(self.entry, fixed_labels(self.configuration)[self.metric])
+        unknown = partial(warn_of_unknown_fields, self.log)
+        loki = self.configuration.section("loki", LokiSettings)
+        delivery = self._delivery(loki.build(), loki)
+        return Outlet(delivery, Filing(rules, lambda _name: None, unknown))
+
+    def _store(self, name: str) -> Outlet:
+        store = self.configuration.section("store", StoreSettings)
+        sink = store.build(self.settings.state_dir, name, self.log)
+        return store_outlet(self._delivery(sink, store), name)
+
+    def _deliver(self, batch: Batch, outlet: Outlet) -> int:
+        """Deliver what an outlet wants of a batch and return how many records were taken."""
+        delivery = outlet.delivery
+        delivery.start()
+        outlet.put(batch)
+        left, name = delivery.finish(DELIVER_SECONDS), delivery.sink.name
+        if left.lines:
+            text = f"{name} did not take {counted(left.lines, 'line')} within {DELIVER_SECONDS:g} s"
+            raise StartupError(text)
+        self._see_that_they_are_kept(delivery.tally)
+        self.refused += _total(delivery.tally, families.LINES_REJECTED)
+        return _total(delivery.tally, families.LINES_DELIVERED)
+
+    def _delivery(self, sink: Sink, limits: Limits) -> Delivery:
+        clock = SystemClock()
+        random = Random()  # noqa: S311 - jitter needs no secrecy
+        refusals = self._refusals(sink.name)
+        return Delivery(
+            metric=self.metric,
+            sink=sink,
+            queue=DeliveryQueue(
+                max_bytes=limits.queue_max_bytes, batch_bytes=limits.max_batch_bytes, clock=clock
+            ),
+            pace=OwnPace(backoff=Backoff(), clock=clock, random=random),
+            refusals=refusals,
+            tally=refusals.tally,
+            log=self.log,
+            clock=clock,
+            settled=lambda: None,
+            random=random,
+        )
+
+    def _refusals(self, sink: str) -> Refusals:
+        loki, clock = self.configuration.section("loki", LokiSettings), SystemClock()
+        return Refusals(
+            metric=self.metric,
+            sink=sink,
+            tally=Tally(),
+            log=self.log,
+            clock=clock,
+            letterbox=DeadLetters(self.path, max_bytes=loki.dead_letter_max_bytes, clock=clock),
+        )
+
+
+def _total(tally: Tally, family: Family) -> int:
+    return round(sum(numbers[0] for _, numbers in tally.snapshot().get(family.name, [])))

@@ -1,4 +1,4 @@
-"""Sends dead letters to Loki again: those that are taken leave the file, the others stay in it.
+"""Sends dead letters again to the sink that refused them: those that are taken leave the file, the others stay in it.
 
 The file is taken over by a new name, so that a Shipper that runs meanwhile goes on adding to one of its own. What a
 killed replay leaves under that name is taken up by the next one, which then sends again what was sent already.
@@ -7,16 +7,19 @@ killed replay leaves under that name is taken up by the next one, which then sen
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from rich.console import Console
 
+from shipper.config.loading import Configuration
 from shipper.core.clock import Clock, SystemClock
 from shipper.core.errors import (
     BatchRefused,
@@ -43,6 +46,7 @@ from shipper.pipeline.dead_letter import (
 )
 from shipper.pipeline.refusals import restamped
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.wiring.settings import RunSettings
 
 LOCK_NAME = "replay.lock"
@@ -62,7 +66,7 @@ def replay(
     restamp: bool,
     console: Console,
 ) -> None:
-    """Send the dead letters of one metric, or of all, to the configured Loki.
+    """Send the dead letters of one metric, or of all, to the sinks that refused them; those of sources stay.
 
     Args:
         settings: What the command line says.
@@ -73,25 +77,61 @@ def replay(
 
     Raises:
         ConfigError: The configuration cannot be used.
-        StartupError: Another replay runs, Loki took nothing, or the disk cannot be written; nothing is lost.
+        StartupError: Another replay runs, a sink took nothing, or the disk cannot be written; nothing is lost.
     """
-    loki = settings.load().section("loki", LokiSettings)
+    configuration = settings.load()
     metrics = [each for each in metrics_in(settings.state_dir) if metric in (None, each)]
     if not metrics:
         console.print(f"No dead letters of {metric}." if metric else "No dead letters.")
         return
     folder = settings.state_dir / FOLDER
-    again = Replay(loki.build(), SystemClock(), console.print, reason=reason, restamp=restamp)
+    tasks = _tasks(settings, configuration, metrics)
     try:
         with _alone(folder):
-            again.replay_files([path_of(settings.state_dir, each) for each in metrics])
-    except SinkUnavailable as error:
-        raise StartupError(f"Loki takes no lines: {error}. Nothing is lost.") from None
+            for sink, paths in tasks:
+                prefix = f"{sink.name}: " if len(tasks) > 1 else ""
+                again = Replay(
+                    sink,
+                    SystemClock(),
+                    partial(_say, console, prefix),
+                    reason=reason,
+                    restamp=restamp,
+                )
+                _replay(again, paths)
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror}. Nothing is lost; what was sent may be sent again"
         raise StartupError(text) from None
+
+
+def _tasks(
+    settings: RunSettings, configuration: Configuration, metrics: Sequence[str]
+) -> list[tuple[Sink, Sequence[Path]]]:
+    """Return every sink that dead letters can go to, with the files that may hold letters for it."""
+    log = logging.getLogger("shipper.replay")
+    paths = {metric: path_of(settings.state_dir, metric) for metric in metrics}
+    store = configuration.section("store", StoreSettings)
+    tasks: list[tuple[Sink, Sequence[Path]]] = [
+        (configuration.section("loki", LokiSettings).build(), list(paths.values()))
+    ]
+    for metric, path in paths.items():
+        entry = configuration.metrics.get(metric)
+        if entry is not None and entry.store is not None:
+            tasks.append((store.build(settings.state_dir, entry.store, log), [path]))
+    return tasks
+
+
+def _replay(again: Replay, paths: Sequence[Path]) -> None:
+    name = again.sink.name.capitalize()
+    try:
+        again.replay_files(paths)
+    except SinkUnavailable as error:
+        raise StartupError(f"{name} takes no lines: {error}. Nothing is lost.") from None
     finally:
         again.sink.close()
+
+
+def _say(console: Console, prefix: str, text: str) -> None:
+    console.print(f"{prefix}{text}", highlight=False)
 
 
 @dataclass(slots=True)
@@ -133,14 +173,15 @@ class Replay:
         """Send what is chosen in some files, and say what became of it however it ends.
 
         Raises:
-            SinkUnavailable: Loki took nothing for too long.
+            SinkUnavailable: The sink took nothing for too long.
             OSError: The disk cannot be read or written.
         """
         try:
             for path in paths:
                 self._replay_file(path)
         finally:
-            others = f" {self.stayed} others stay." if self.stayed else ""
+            why = ", which it did not refuse" if self.reason is None else ""
+            others = f" {self.stayed} others stay{why}." if self.stayed else ""
             kept = f"{self.refused} refused again and kept"
             self.say(f"{self.sent} sent, {kept}, {self.left} not tried.{others}")
 

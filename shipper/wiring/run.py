@@ -19,12 +19,14 @@ from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
 from shipper.core.errors import ConfigError, StartupError
+from shipper.core.words import counted
 from shipper.live.feed import FeedSender, feed_address
 from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
 from shipper.pipeline.spool import spool_path
 from shipper.pipeline.spool.offline import lines_left
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.startup.surroundings import is_loopback
 from shipper.supervise.notify import Notifier
 from shipper.supervise.plan import WorkerPlan
@@ -81,13 +83,7 @@ def run(
             log.info("Stopped before anything ran.")
             return
         log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
-        log.info(
-            "Shipper %s ships %d metrics to %s; its state is in %s.",
-            __version__,
-            len(configuration.metrics),
-            configuration.section("loki", LokiSettings).url,
-            surroundings.state_dir.path,
-        )
+        _tell_of_the_run(configuration, surroundings.state_dir.path, log)
         _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
@@ -168,6 +164,7 @@ class Planner:
             entry=entry,
             section=configuration.section_of(entry),
             loki=configuration.section("loki", LokiSettings),
+            store=configuration.section("store", StoreSettings),
             labels=labels,
             first_seconds=first_seconds,
             feed=self.feed,
@@ -175,6 +172,7 @@ class Planner:
             drain_seconds=self.settings.drain_seconds,
             state_dir=self.surroundings.state_dir.path,
             run_id=self.run_id,
+            shows_time_frames=self.settings.shows_time_frames,
         )
         return WorkerPlan(
             name=metric,
@@ -232,6 +230,22 @@ def _supervisor(
     )
 
 
+def _tell_of_the_run(configuration: Configuration, state_dir: Path, log: Logger) -> None:
+    """Say where everything goes."""
+    shipped = sum(entry.ship for entry in configuration.metrics.values())
+    kept = sum(entry.store is not None for entry in configuration.metrics.values())
+    ways = []
+    if shipped:
+        ways.append(
+            f"ships {counted(shipped, 'metric')} to {configuration.section('loki', LokiSettings).url}"
+        )
+    if kept:
+        database = configuration.section("store", StoreSettings).shown(state_dir)
+        ways.append(f"keeps {counted(kept, 'metric')} in {database}")
+    text = "Shipper %s %s; its state is in %s."
+    log.info(text, __version__, " and ".join(ways) or "ships nothing", state_dir)
+
+
 def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logger) -> None:
     """Warn of lines that nobody will ship, because their metric is not configured any more."""
     for path in sorted(spool_path(state_dir, "any").parent.glob("*.db")):
@@ -244,8 +258,8 @@ def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logge
             continue
         if lines:
             log.warning(
-                "%d lines of %s wait on disk; they are shipped when it is configured again.",
-                lines,
+                "%s of %s wait on disk, to be shipped when it is configured again.",
+                counted(lines, "line"),
                 path.stem,
             )
 

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from shipper.config.loading import Configuration, Vocabulary
-from shipper.config.models import HttpSettings, Settings
+from shipper.config.models import HttpSettings, Settings, SourceSettings
 from shipper.core.errors import ConfigError
 from shipper.sinks.columns import column_family
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.sources import discover
+from shipper.store.sets import SETS, KnownSet
 from shipper.telemetry.families import FAMILIES, Family
 
 
 def vocabulary() -> Vocabulary:
     """Return every kind of source there is, and every top-level section."""
     kinds = discover()
-    sections: dict[str, type[Settings]] = {"loki": LokiSettings, "http": HttpSettings}
+    sections: dict[str, type[Settings]] = {
+        "loki": LokiSettings,
+        "store": StoreSettings,
+        "http": HttpSettings,
+    }
     for name, kind in kinds.items():
         if kind.section is not None:
             sections[name] = kind.section
-    return Vocabulary(kinds, sections)
+    table_sets = {name: partial(_misfit, known) for name, known in SETS.items()}
+    return Vocabulary(kinds, sections, table_sets)
+
+
+def _misfit(known: KnownSet, entry: SourceSettings) -> str:
+    """Say why a set of tables cannot keep what an entry receives; nothing when it can."""
+    for key, value in known.only_for.items():
+        if getattr(entry, key, None) != value:
+            pairs = known.only_for.items()
+            wanted = ", ".join(f'"{key}": "{value}"' for key, value in pairs)
+            return f"{known.name} keeps what an entry with {wanted} receives"
+    return ""
 
 
 def families(configuration: Configuration) -> list[Family]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from logging import Logger
 from multiprocessing.connection import Connection
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
@@ -24,6 +26,9 @@ from shipper.telemetry.log import start_logging
 from shipper.wiring.assembly import build_pump, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
+
+if TYPE_CHECKING:
+    from shipper.wiring.timeframes.viewer import TimeFrameViewer
 
 
 def run_worker(assignment: Assignment, pulse: SharedPulse, orders: Connection) -> None:
@@ -46,14 +51,21 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
     desk = Desk(assignment.metric, FeedSender(assignment.feed))
     try:
         spool = open_spool(assignment, log, desk.tally)
-        pump = build_pump(assignment, spool, pulse, stop=stop, log=log, desk=desk)
-        for delivery in pump.deliveries:
+        viewer = _viewer() if assignment.shows_time_frames else None
+        show = None if viewer is None else viewer.show
+        pump = build_pump(assignment, spool, pulse, stop=stop, log=log, desk=desk, show=show)
+        for delivery in pump.custody.deliveries:
             delivery.start()
         exit_code = _run(pump, log)
-        for delivery in pump.deliveries:
-            _tell_what_is_left(delivery, delivery.finish(assignment.drain_seconds), log)
+        until_seconds = time.monotonic() + assignment.drain_seconds
+        for delivery in pump.custody.deliveries:
+            left = delivery.finish(max(0.0, until_seconds - time.monotonic()))
+            _tell_what_is_left(delivery, left, log)
+        pump.custody.inputs.refusals.give_up_waiting()
         pump.close()
         spool.close()
+        if viewer is not None and (unseen := viewer.close()):
+            log.warning("%d lines came too fast to be shown.", unseen)
         desk.report()
     except SpoolTaken as error:
         log.error("%s", error)  # noqa: TRY400 - no traceback for operators
@@ -64,6 +76,13 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
     finally:
         desk.feed.close()
     return exit_code
+
+
+def _viewer() -> TimeFrameViewer:
+    # Loaded only where somebody looks on.
+    from shipper.wiring.timeframes.viewer import TimeFrameViewer
+
+    return TimeFrameViewer()
 
 
 def _run(pump: Pump, log: Logger) -> int:

@@ -252,7 +252,9 @@ def check_that_it_is_used_or_refused(path: Path, content: bytes) -> str:
         assert len(refusal.splitlines()) == 1
         return refusal
     check_that_it_can_run(configuration)
-    assert {entry.type for entry in configuration.metrics.values()} == set(ahead._kinds(path))
+    assert {entry.type for entry in configuration.metrics.values()} == set(
+        ahead._kinds(ahead._entries(path))
+    )
     return ""
 
 
@@ -284,7 +286,7 @@ def test_who_reads_ahead_of_the_loader_leaves_all_complaints_to_it(
 ) -> None:
     path.write_bytes(content)
 
-    assert all(kind.isidentifier() for kind in ahead._kinds(path))
+    assert all(kind.isidentifier() for kind in ahead._kinds(ahead._entries(path)))
 
 
 @fuzzed(2)

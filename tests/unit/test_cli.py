@@ -13,7 +13,7 @@ import pytest
 from shipper import __version__, cli
 from shipper.cli import main
 from shipper.config.flags import FLAGS
-from shipper.config.loading import Override
+from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.errors import ConfigError, EveryWorkerGaveUp, ShipperError, StartupError
@@ -35,7 +35,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """The settings of every run; nothing runs."""
     settings: Ran = []
-    monkeypatch.setattr(cli, "run_workers", lambda given, **_: settings.append(given))
+    monkeypatch.setattr("shipper.wiring.run.run", lambda given, **_: settings.append(given))
     return settings
 
 
@@ -45,7 +45,7 @@ def verdict(outcome: Outcome) -> Verdict:
 
 
 def checking(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
-    monkeypatch.setattr(cli, "try_checks", lambda _settings, **_: [verdict(outcome)])
+    monkeypatch.setattr("shipper.wiring.gate.check", lambda _settings, **_: [verdict(outcome)])
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -265,7 +265,7 @@ def test_an_error_is_told_in_one_line_and_ends_with_its_exit_code(
     error: ShipperError,
     exit_code: int,
 ) -> None:
-    monkeypatch.setattr(cli, "run_workers", failing(error))
+    monkeypatch.setattr("shipper.wiring.run.run", failing(error))
 
     assert main([]) == exit_code
     assert capsys.readouterr().err == f"shipper: {error}\n"
@@ -282,20 +282,22 @@ def test_a_missing_secret_file_ends_with_exit_code_2(
 def test_being_interrupted_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr(cli, "run_workers", failing(error))
+    monkeypatch.setattr("shipper.wiring.run.run", failing(error))
 
     assert main([]) == 0
 
 
 def test_a_fault_that_nobody_expected_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "run_workers", failing(RuntimeError("a bug")))
+    monkeypatch.setattr("shipper.wiring.run.run", failing(RuntimeError("a bug")))
 
     with pytest.raises(RuntimeError, match="a bug"):
         main([])
 
 
 def test_a_reader_that_hung_up_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "schema_text", failing(BrokenPipeError(32, "Broken pipe")))
+    monkeypatch.setattr(
+        "shipper.config.reference.schema_text", failing(BrokenPipeError(32, "Broken pipe"))
+    )
     monkeypatch.setattr(cli, "_forget_stdout", lambda: None)
 
     assert main(["schema"]) == 0
@@ -343,8 +345,7 @@ def test_once_polls_one_metric(
 ) -> None:
     asked: list[tuple[str, bool]] = []
     monkeypatch.setattr(
-        cli,
-        "poll_once",
+        "shipper.wiring.once.poll_once",
         lambda _settings, metric, **more: asked.append((metric, more["dry_run"])),
     )
 
@@ -354,7 +355,9 @@ def test_once_polls_one_metric(
 
 def test_once_passes_on_that_a_verdict_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(cli, "poll_once", lambda *_, **more: asked.append(more["verdict"]))
+    monkeypatch.setattr(
+        "shipper.wiring.once.poll_once", lambda *_, **more: asked.append(more["verdict"])
+    )
     main(["once", "m", "--dry-run", "--verdict"])
 
     assert asked == [True]

@@ -14,11 +14,13 @@ from shipper.core.record import Batch, Stream
 from shipper.pipeline.pump import Pump
 from shipper.pipeline.spool import Parcel, Shelf, Spool, spool_path
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.settings import StoreSettings
 from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
-from shipper.wiring.assembly import build_pump, circuit_path, filing_rules, open_spool
+from shipper.wiring.assembly import build_pump, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
+from shipper.wiring.outlets import circuit_path, filing_rules
 from shipper.wiring.vocabulary import fixed_labels
 from tests.support.configuration import configuration
 from tests.support.source import FakePulse
@@ -35,6 +37,7 @@ def assignment(folder: Path, **keys: Any) -> Assignment:
         entry=entry,
         section=made.section_of(entry),
         loki=made.section("loki", LokiSettings),
+        store=made.section("store", StoreSettings),
         labels=fixed_labels(made)["show_locks"],
         first_seconds=1000.0,
         feed="",
@@ -69,7 +72,7 @@ def test_a_metric_that_is_not_shipped_has_no_sink(
     desk = Desk("show_locks", cast("Any", None))
     pump = built(made, desk)
 
-    assert [delivery.sink.name for delivery in pump.deliveries] == sinks
+    assert [delivery.sink.name for delivery in pump.custody.deliveries] == sinks
     assert (pump.schedule.first_seconds, pump.schedule.every_seconds) == (1000, 7)
     assert pump.timeout_seconds == 9
 
@@ -80,7 +83,7 @@ def test_label_values_beyond_the_allowance_are_counted_and_warned_of_once(
     made = assignment(tmp_path, label_fields=["a"], max_label_values=1)
     desk = Desk("show_locks", cast("Any", None))
     pump = built(made, desk)
-    pump.filing.streams(Batch([{"a": value} for value in "xyz"]))
+    pump.custody.take(Batch([{"a": value} for value in "xyz"]))
 
     assert counted(desk.tally, families.LABEL_OVERFLOWS, "show_locks", "a") == 2
     assert len(caplog.messages) == 1
@@ -114,7 +117,7 @@ def test_what_another_run_left_on_disk_waits_and_is_counted(
     desk = Desk("show_locks", cast("Any", None))
     pump = built(made, desk)
 
-    assert pump.deliveries[0].queue.depth().lines == 2
+    assert pump.custody.deliveries[0].queue.depth().lines == 2
     assert counted(desk.tally, families.LINES_RECOVERED, "show_locks", "loki") == recovered
 
 
@@ -123,7 +126,7 @@ def test_reading_goes_on_at_the_cursor_on_disk(tmp_path: Path) -> None:
     left_behind(made, run="")
     desk = Desk("show_locks", cast("Any", None))
 
-    assert built(made, desk).cursor == (17,)
+    assert built(made, desk).custody.cursor == (17,)
 
 
 def test_a_cursor_of_another_kind_of_source_is_told_and_not_used(
@@ -133,7 +136,7 @@ def test_a_cursor_of_another_kind_of_source_is_told_and_not_used(
     left_behind(made, run="", kind="sql")
     desk = Desk("show_locks", cast("Any", None))
 
-    assert built(made, desk).cursor is None
+    assert built(made, desk).custody.cursor is None
     assert caplog.messages == [
         "The cursor on disk is of a source of type sql; this one begins anew."
     ]
@@ -157,7 +160,7 @@ def test_only_workers_with_the_same_destination_share_a_circuit(tmp_path: Path) 
 def test_an_entry_beats_what_is_written_for_loki(tmp_path: Path) -> None:
     made = assignment(tmp_path, spool_max_bytes=77, too_old="drop")
     desk = Desk("show_locks", cast("Any", None))
-    (delivery,) = built(made, desk).deliveries
+    (delivery,) = built(made, desk).custody.deliveries
 
     assert delivery.refusals.too_old == "drop"
     assert delivery.queue._shelf is not None

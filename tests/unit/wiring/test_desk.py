@@ -10,8 +10,8 @@ from shipper.core.record import Stream
 from shipper.live.feed import FeedSender, Report
 from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import Delivery
-from shipper.pipeline.pump import PollState
 from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.reader import PollState
 from shipper.pipeline.refusals import Refusals
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally

@@ -16,8 +16,8 @@ from shipper.pipeline.filing import Filing
 from shipper.sinks.loki.limits import LokiLimits
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.wiring import dry_run
-from shipper.wiring.assembly import filing_rules
 from shipper.wiring.dry_run import UNKNOWABLE, Poll, show, show_verdict
+from shipper.wiring.outlets import filing_rules
 from shipper.wiring.rehearsal import Opinion
 from tests.support.configuration import configuration
 

@@ -28,7 +28,8 @@ def judged(*findings: Finding) -> list[Verdict]:
 def tried(folder: Path, verdicts: Sequence[Verdict]) -> list[Finding]:
     gate = cast("Gate", SimpleNamespace(verdicts=lambda *_, **__: list(verdicts)))
     known = configuration(folder, {"show_locks": 1})
-    return [verdict.finding for verdict in _tried(gate, known, 0.0)]
+    settings = RunSettings(folder / "unused.json", (), folder)
+    return [verdict.finding for verdict in _tried(gate, known, settings)]
 
 
 def test_a_check_that_another_failure_kept_from_being_tried_is_noted(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_a_check_that_another_failure_kept_from_being_tried_is_noted(tmp_path: P
 
 def limits_check(folder: Path, **keys: object) -> Check:
     known = configuration(folder, {"metrics": {"show_locks": keys}})
-    return next(check for check in _checks(known) if check.name == "check_loki_limits")
+    return next(check for check in _checks(known, folder) if check.name == "check_loki_limits")
 
 
 @pytest.mark.parametrize(

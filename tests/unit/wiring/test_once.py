@@ -12,7 +12,7 @@ from rich.console import Console
 
 from shipper.core.errors import ConfigError, SourceUnavailable, StartupError
 from shipper.core.ports import Rejection
-from shipper.core.record import Batch
+from shipper.core.record import Batch, RefusedInput
 from shipper.pipeline.delivery import Delivery
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sources.sqream import SqreamSettings
@@ -149,7 +149,7 @@ def test_lines_that_loki_does_not_take_are_told(
     monkeypatch.setattr(once, "DELIVER_SECONDS", 0)
     monkeypatch.setattr(Delivery, "start", lambda _delivery: None)
 
-    with pytest.raises(StartupError, match=r"^Loki did not take 3 lines within 0 s$"):
+    with pytest.raises(StartupError, match=r"^fake did not take 3 lines within 0 s$"):
         polled(tmp_path)
 
 
@@ -158,7 +158,7 @@ def test_lines_that_loki_refuses_are_not_counted_as_delivered(
 ) -> None:
     sink.outcomes = [[Rejection(1, "too_old")]]
 
-    with pytest.raises(StartupError, match="Loki refused 1 lines for good"):
+    with pytest.raises(StartupError, match=r"1 line refused for good: see .*show_locks\.jsonl"):
         polled(tmp_path)
 
 
@@ -169,3 +169,45 @@ def test_a_function_that_changes_the_server_is_not_polled_just_to_look(
         polled(tmp_path, dry_run=True, function="reset_leveldb_stats")
 
     assert source.opened == 0
+
+
+def test_a_read_is_acknowledged_once_it_is_delivered(
+    tmp_path: Path, source: FakeSource, sink: FakeSink
+) -> None:
+    source.answers = [Batch(ROWS, READ_AT_NS, (7,))]
+    polled(tmp_path)
+
+    assert source.acknowledged == [(7,)]
+
+
+def test_a_dry_run_acknowledges_nothing(tmp_path: Path, source: FakeSource, sink: FakeSink) -> None:
+    source.answers = [Batch(ROWS, READ_AT_NS, (7,))]
+    polled(tmp_path, dry_run=True)
+
+    assert source.acknowledged == []
+
+
+def test_a_read_of_which_something_was_refused_is_acknowledged_with_that_as_dead_letters(
+    tmp_path: Path, source: FakeSource, sink: FakeSink
+) -> None:
+    source.answers = [Batch(ROWS, READ_AT_NS, (7,))]
+    sink.outcomes = [[Rejection(1, "too_old")]]
+    with pytest.raises(StartupError, match="1 line refused for good"):
+        polled(tmp_path)
+
+    assert source.acknowledged == [(7,)]
+    assert "too_old" in (tmp_path / "state" / "dead_letter" / "show_locks.jsonl").read_text()
+
+
+def test_what_is_no_row_is_shown_by_a_dry_run_and_is_a_dead_letter_of_a_poll(
+    tmp_path: Path, source: FakeSource, sink: FakeSink
+) -> None:
+    batch = Batch([], READ_AT_NS, refused=[RefusedInput("not_json", b"{", {"sender": "a"})])
+    source.answers = [batch, batch]
+    dry = polled(tmp_path, dry_run=True)
+    wet = polled(tmp_path)
+    path = tmp_path / "state" / "dead_letter" / "show_locks.jsonl"
+
+    assert "no row (not_json): {  {'sender': 'a'}" in dry
+    assert wet == f"0 rows polled, 1 dead letter in {path}, 0 lines delivered.\n"
+    assert '"reason":"not_json"' in path.read_text()

@@ -23,11 +23,11 @@ def test_every_kind_is_called_like_its_type() -> None:
     } == {name: name for name in vocabulary().kinds}
 
 
-def test_the_sections_are_loki_http_and_those_of_the_kinds() -> None:
+def test_the_sections_are_those_of_sinks_http_and_those_of_the_kinds() -> None:
     kinds = vocabulary().kinds
     shared = {name for name, kind in kinds.items() if kind.section is not None}
 
-    assert set(vocabulary().sections) == {"loki", "http"} | shared
+    assert set(vocabulary().sections) == {"loki", "store", "http"} | shared
 
 
 def test_every_line_names_its_metric_its_kind_and_its_far_end(tmp_path: Path) -> None:

@@ -1,41 +1,27 @@
-"""The words an operator types, and the exit code every one of them ends with."""
+"""The words an operator types, and the exit code every one of them ends with.
+
+What a command needs is imported when it runs: nobody waits for what others need.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 
 from shipper import __version__
-from shipper.config.flags import FLAGS, Flag, overrides
-from shipper.config.reference import example_comments, example_text, schema_text
+from shipper.cli.flags import option, run_settings, with_flags
+from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
+from shipper.config.flags import FLAGS
 from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
-from shipper.startup.table import as_json, show
-from shipper.telemetry.log import LogSettings
-from shipper.wiring import cursors, dead_letters
-from shipper.wiring.gate import check as try_checks
-from shipper.wiring.once import poll_once
-from shipper.wiring.replay import replay
-from shipper.wiring.run import run as run_workers
-from shipper.wiring.settings import DRAIN_SECONDS, RunSettings
-from shipper.wiring.vocabulary import vocabulary
 
 USAGE_EXIT_CODE = 2
-SAID_IN_ANOTHER_WAY = (
-    ("password_file", "password"),
-    ("loki_url", "loki_host"),
-    ("loki_url", "loki_port"),
-)
-"""The first beats the second, unless it comes from the environment and the second is typed."""
-
-TYPES = {"number": click.INT, "seconds": click.FloatRange(min=0)}
 
 
 class DefaultToRun(click.Group):
@@ -67,31 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def with_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all flags of the table."""
-    for flag in reversed(FLAGS):
-        command = _option(flag)(command)
-    return command
-
-
-def _option(flag: Flag) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    spellings = []
-    for name in (flag.name, *flag.aliases):
-        spellings += [f"--{name}", f"--{name.replace('_', '-')}"] if "_" in name else [f"--{name}"]
-    more: dict[str, Any] = {"is_flag": True, "default": None} if flag.kind == "switch" else {}
-    if flag.choices:
-        more["type"] = click.Choice(flag.choices)
-    elif flag.kind in TYPES:
-        more["type"] = TYPES[flag.kind]
-    return click.option(
-        *dict.fromkeys(spellings),
-        flag.name,
-        envvar=flag.variable,
-        help=f"{flag.help}.  [default: {flag.default}]" if flag.default != "-" else f"{flag.help}.",
-        **more,
-    )
-
-
 @click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="shipper %(version)s")
 def cli() -> None:
@@ -106,7 +67,9 @@ def cli() -> None:
 @with_flags
 def run(**given: Any) -> None:  # noqa: ANN401 - the values of the flags
     """Check the surroundings, then run one worker per metric until SIGINT or SIGTERM; SIGHUP reloads."""
-    run_workers(_settings(given), console=Console())
+    from shipper.wiring.run import run as run_workers
+
+    run_workers(run_settings(given), console=Console())
 
 
 @cli.command()
@@ -115,8 +78,11 @@ def run(**given: Any) -> None:  # noqa: ANN401 - the values of the flags
 @click.pass_context
 def check(ctx: click.Context, /, as_machine: bool, **given: Any) -> None:  # noqa: ANN401 - flags
     """Run every startup check and nothing else: one table, a hint per failure."""
+    from shipper.startup.table import as_json, show
+    from shipper.wiring.gate import check as try_checks
+
     console = Console(stderr=as_machine)
-    verdicts = try_checks(_settings(given), console=console)
+    verdicts = try_checks(run_settings(given), console=console)
     if as_machine:
         click.echo(as_json(verdicts))
     else:
@@ -132,9 +98,11 @@ def check(ctx: click.Context, /, as_machine: bool, **given: Any) -> None:  # noq
 @with_flags
 def once(metric: str, dry_run: bool, verdict: bool, **given: Any) -> None:  # noqa: ANN401 - flags
     """Poll METRIC once and deliver what it brought."""
+    from shipper.wiring.once import poll_once
+
     if verdict and not dry_run:
         raise click.UsageError("--verdict needs --dry-run")
-    poll_once(_settings(given), metric, dry_run=dry_run, verdict=verdict, console=Console())
+    poll_once(run_settings(given), metric, dry_run=dry_run, verdict=verdict, console=Console())
 
 
 @cli.command()
@@ -142,10 +110,9 @@ def once(metric: str, dry_run: bool, verdict: bool, **given: Any) -> None:  # no
 @with_flags
 def demo(seconds: float | None, **given: Any) -> None:  # noqa: ANN401 - the values of the flags
     """Run against an emulated SQream and a small log store, to see how it works."""
-    # The demo's far ends are a third of all imports; a run does not wait for them.
     from shipper.wiring.demo import demonstrate
 
-    demonstrate(_settings(given), given, seconds=seconds, console=Console())
+    demonstrate(run_settings(given), given, seconds=seconds, console=Console())
 
 
 @cli.group(name="dead-letter")
@@ -159,11 +126,13 @@ def dead_letter() -> None:
 @click.option(
     "--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
 )
-@_option(next(flag for flag in FLAGS if flag.name == "state_dir"))
+@option(next(flag for flag in FLAGS if flag.name == "state_dir"))
 def list_dead_letters(
     metric: str | None, as_machine: bool, limit: int, state_dir: str | None
 ) -> None:
     """Count the lines that were refused, by metric and reason, and show the newest, of METRIC or of all."""
+    from shipper.wiring import dead_letters
+
     found = dead_letters.survey(
         Path(state_dir) if state_dir else default_state_dir(), metric, newest_records=limit
     )
@@ -186,7 +155,9 @@ def replay_dead_letters(
     **given: Any,  # noqa: ANN401 - flags
 ) -> None:
     """Send the lines that were refused to Loki again, of METRIC or of all; works while Shipper runs."""
-    replay(_settings(given), metric, reason=reason, restamp=restamp, console=Console())
+    from shipper.wiring.replay import replay
+
+    replay(run_settings(given), metric, reason=reason, restamp=restamp, console=Console())
 
 
 @cli.group()
@@ -196,9 +167,11 @@ def cursor() -> None:
 
 @cursor.command(name="list")
 @click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
-@_option(next(flag for flag in FLAGS if flag.name == "state_dir"))
+@option(next(flag for flag in FLAGS if flag.name == "state_dir"))
 def list_cursors(as_machine: bool, state_dir: str | None) -> None:
     """Show the cursor of every metric that has one; works while Shipper runs."""
+    from shipper.wiring import cursors
+
     places = cursors.survey(Path(state_dir) if state_dir else default_state_dir())
     click.echo(cursors.as_json(places) if as_machine else "\n".join(cursors.as_text(places)))
 
@@ -217,8 +190,10 @@ def set_cursor(
     **given: Any,  # noqa: ANN401 - flags
 ) -> None:
     """Let METRIC go on behind VALUES, one for each cursor column; write -- before a negative one."""
+    from shipper.wiring import cursors
+
     wanted = [word.strip() for word in types.split(",")] if types else ()
-    cursors.set_cursor(_settings(given), metric, values, types=wanted, kind=kind)
+    cursors.set_cursor(run_settings(given), metric, values, types=wanted, kind=kind)
 
 
 @cursor.command(name="reset")
@@ -226,12 +201,17 @@ def set_cursor(
 @with_flags
 def reset_cursor(metric: str, **given: Any) -> None:  # noqa: ANN401 - flags
     """Forget the cursor of METRIC: the next start begins as its entry says."""
-    cursors.reset_cursor(_settings(given), metric)
+    from shipper.wiring import cursors
+
+    cursors.reset_cursor(run_settings(given), metric)
 
 
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration."""
+    from shipper.config.reference import schema_text
+    from shipper.wiring.vocabulary import vocabulary
+
     click.echo(schema_text(vocabulary()))
 
 
@@ -242,6 +222,9 @@ def example(kind: str) -> None:
 
     The configuration goes to standard output, what its keys mean to standard error.
     """
+    from shipper.config.reference import example_comments, example_text
+    from shipper.wiring.vocabulary import vocabulary
+
     known = vocabulary()
     click.echo(example_text(known, kind))
     click.echo(example_comments(known, kind), err=True)
@@ -253,36 +236,8 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-def _settings(given: dict[str, Any]) -> RunSettings:
-    _drop_beaten(given)
-    log_path = given["log_file_path"]
-    return RunSettings(
-        path=Path(given["config"]) if given["config"] else _default_config(),
-        overrides=overrides(given),
-        state_dir=Path(given["state_dir"]) if given["state_dir"] else default_state_dir(),
-        wait_seconds=given["wait_seconds"] or 0.0,
-        drain_seconds=DRAIN_SECONDS if given["drain_seconds"] is None else given["drain_seconds"],
-        log=LogSettings(
-            level=given["log_level"] or "info",
-            form=given["log_format"] or "text",
-            path=Path(log_path) if log_path else None,
-        ),
-    )
-
-
-def _drop_beaten(given: dict[str, Any]) -> None:
-    """Forget what came from the environment when a flag says the same thing in another way."""
-    source = click.get_current_context().get_parameter_source
-    for stronger, weaker in SAID_IN_ANOTHER_WAY:
-        typed = source(weaker) is ParameterSource.COMMANDLINE
-        if typed and source(stronger) is ParameterSource.ENVIRONMENT:
-            given[stronger] = None
-
-
-def _default_config() -> Path:
-    """Return `monitor_input.json` beside `main.py`, as short as it can be written."""
-    path = Path(sys.argv[0]).resolve().parent / "monitor_input.json"
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+for each in TIME_FRAME_COMMANDS:
+    cli.add_command(each)
 
 
 def _forget_stdout() -> None:

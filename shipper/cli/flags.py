@@ -1,0 +1,114 @@
+"""The options of commands, made from the table of flags, and what a run is told by them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from shipper.config.flags import FLAGS, Flag, overrides
+from shipper.startup.surroundings import default_state_dir
+from shipper.telemetry.log import LogSettings
+
+if TYPE_CHECKING:
+    from shipper.wiring.settings import RunSettings
+
+SAID_IN_ANOTHER_WAY = (
+    ("password_file", "password"),
+    ("loki_url", "loki_host"),
+    ("loki_url", "loki_port"),
+)
+"""The first beats the second, unless it comes from the environment and the second is typed."""
+
+TYPES = {"number": click.INT, "seconds": click.FloatRange(min=0)}
+
+Command = Callable[..., None]
+
+
+def with_flags(command: Command) -> Command:
+    """Give a command all flags of the table."""
+    return with_options(FLAGS)(command)
+
+
+def with_options(flags: tuple[Flag, ...]) -> Callable[[Command], Command]:
+    """Give a command some flags."""
+
+    def give(command: Command) -> Command:
+        for flag in reversed(flags):
+            command = option(flag)(command)
+        return command
+
+    return give
+
+
+def option(flag: Flag, *, also_variable: str | None = None) -> Callable[[Command], Command]:
+    """Give a command one flag; its name may be written with hyphens as well.
+
+    Args:
+        flag: The flag. An alias of one letter is its short form.
+        also_variable: Another environment variable that it can come from, after its own.
+    """
+    spellings = []
+    for name in (flag.name, *flag.aliases):
+        dashes = "--" if len(name) > 1 else "-"
+        spellings += [f"{dashes}{name}", f"{dashes}{name.replace('_', '-')}"]
+    more: dict[str, Any] = {"is_flag": True, "default": None} if flag.kind == "switch" else {}
+    if flag.choices:
+        more["type"] = click.Choice(flag.choices)
+    elif flag.kind in TYPES:
+        more["type"] = TYPES[flag.kind]
+    return click.option(
+        *dict.fromkeys(spellings),
+        flag.name,
+        envvar=[flag.variable, also_variable] if also_variable else flag.variable,
+        help=f"{flag.help}.  [default: {flag.default}]" if flag.default != "-" else f"{flag.help}.",
+        **more,
+    )
+
+
+def run_settings(given: dict[str, Any]) -> RunSettings:
+    """Return what a run is told by the given flags.
+
+    Raises:
+        ConfigError: A flag's value cannot be used.
+    """
+    # Not every command needs the configuration.
+    from shipper.wiring.settings import DRAIN_SECONDS, RunSettings
+
+    drop_beaten(given, SAID_IN_ANOTHER_WAY)
+    return RunSettings(
+        path=Path(given["config"]) if given["config"] else _default_config(),
+        overrides=overrides(given),
+        state_dir=Path(given["state_dir"]) if given["state_dir"] else default_state_dir(),
+        wait_seconds=given["wait_seconds"] or 0.0,
+        drain_seconds=DRAIN_SECONDS if given["drain_seconds"] is None else given["drain_seconds"],
+        log=log_settings(given),
+    )
+
+
+def log_settings(given: dict[str, Any]) -> LogSettings:
+    """Return how to log."""
+    return LogSettings(
+        level=given["log_level"] or "info",
+        form=given["log_format"] or "text",
+        path=Path(given["log_file_path"]) if given["log_file_path"] else None,
+    )
+
+
+def drop_beaten(given: dict[str, Any], pairs: tuple[tuple[str, str], ...]) -> None:
+    """Forget what came from the environment when a flag says the same thing in another way."""
+    source = click.get_current_context().get_parameter_source
+    for stronger, weaker in pairs:
+        typed = source(weaker) is ParameterSource.COMMANDLINE
+        if typed and source(stronger) is ParameterSource.ENVIRONMENT:
+            given[stronger] = None
+
+
+def _default_config() -> Path:
+    """Return `monitor_input.json` beside `main.py`, as short as it can be written."""
+    path = Path(sys.argv[0]).resolve().parent / "monitor_input.json"
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

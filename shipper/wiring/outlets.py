@@ -1,0 +1,201 @@
+"""Puts together the ways from a worker to its sinks, and to its dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from logging import Logger
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from shipper.config.models import SourceSettings
+from shipper.core.clock import Clock
+from shipper.core.ports import Sink
+from shipper.pipeline.circuit import SUFFIX, Circuit
+from shipper.pipeline.dead_letter import DeadLetters, path_of
+from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.filing import Filing, FilingRules
+from shipper.pipeline.inputs import SOURCE, Inputs
+from shipper.pipeline.outlet import Outlet
+from shipper.pipeline.queue import DeliveryQueue
+from shipper.pipeline.refusals import Refusals, TooOld
+from shipper.pipeline.spool import Shelf, Spool
+from shipper.sinks.loki.settings import LokiSettings
+from shipper.store.sets import wanted_by
+from shipper.telemetry import families
+from shipper.telemetry.tally import Tally
+from shipper.wiring.assignment import Assignment
+from shipper.wiring.desk import Desk
+
+
+class Limits(Protocol):
+    """How much may wait for a sink, and how much is written at once; both sections of sinks have these keys."""
+
+    @property
+    def queue_max_bytes(self) -> int:
+        """The most in memory."""
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """The most in one write."""
+
+    @property
+    def spool_max_bytes(self) -> int:
+        """The most on disk."""
+
+    @property
+    def dead_letter_max_bytes(self) -> int:
+        """The most of refused records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What the outlets of one worker are made of.
+
+    Attributes:
+        assignment: What the worker was told.
+        spool: Where things are kept on disk.
+        log: The worker's log.
+        desk: Where things are counted and reported.
+        clock: Time.
+    """
+
+    assignment: Assignment
+    spool: Spool
+    log: Logger
+    desk: Desk
+    clock: Clock
+
+    def outlets(self) -> Sequence[Outlet]:
+        """Return an outlet for every sink that the entry asks for."""
+        entry = self.assignment.entry
+        outlets = [self._loki()] if entry.ship else []
+        if entry.store is not None:
+            outlets.append(self._store(entry.store))
+        return outlets
+
+    def inputs(self) -> Inputs:
+        """Return where what is no row goes."""
+        limit = self.assignment.loki.dead_letter_max_bytes
+        return Inputs(self._refusals(SOURCE, limit, "dead_letter"), self.assignment.labels)
+
+    def _loki(self) -> Outlet:
+        loki, entry = self.assignment.loki, self.assignment.entry
+        metric, log, tally = self.assignment.metric, self.log, self.desk.tally
+        filing = Filing(
+            filing_rules(entry, self.assignment.labels),
+            partial(_overflowed, metric, log, tally, set()),
+            partial(warn_of_unknown_fields, log),
+        )
+        path = circuit_path(self.assignment.state_dir, loki)
+        too_old = entry.too_old or loki.too_old
+        return Outlet(self._delivery(loki.build(), loki, path, too_old), filing)
+
+    def _store(self, name: str) -> Outlet:
+        assignment, store = self.assignment, self.assignment.store
+        path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
+        sink = store.build(assignment.state_dir, name, self.log)
+        delivery = self._delivery(sink, store, path, "dead_letter")
+        delivery.prepare = sink.prepare
+        return store_outlet(delivery, name)
+
+    def _delivery(self, sink: Sink, limits: Limits, circuit: Path, too_old: TooOld) -> Delivery:
+        entry, random = self.assignment.entry, Random()  # noqa: S311 - jitter needs no secrecy
+        return Delivery(
+            metric=self.assignment.metric,
+            sink=sink,
+            queue=DeliveryQueue(
+                max_bytes=limits.queue_max_bytes,
+                batch_bytes=limits.max_batch_bytes,
+                clock=self.clock,
+                shelf=self._shelf(sink.name, entry.spool_max_bytes or limits.spool_max_bytes),
+                drops_oldest=not entry.waits_when_full,
+            ),
+            pace=self._circuit(circuit, sink.name, random),
+            refusals=self._refusals(sink.name, limits.dead_letter_max_bytes, too_old),
+            tally=self.desk.tally,
+            log=self.log,
+            clock=self.clock,
+            settled=self.desk.report,
+            random=random,
+        )
+
+    def _shelf(self, sink: str, max_bytes: int) -> Shelf:
+        shelf = Shelf(self.spool, sink, max_bytes=max_bytes)
+        if shelf.lines and self.spool.of_earlier_run:
+            text = "%d lines of an earlier run wait on disk for %s and are delivered first."
+            self.log.info(text, shelf.lines, sink)
+            self.desk.tally.count(
+                families.LINES_RECOVERED, self.assignment.metric, sink, by=shelf.lines
+            )
+        return shelf
+
+    def _circuit(self, path: Path, sink: str, random: Random) -> Circuit:
+        circuit = Circuit(path, clock=self.clock, random=random)
+        if circuit.alone_because:
+            text = "What %s does is not shared with other workers: %s."
+            self.log.warning(text, sink.capitalize(), circuit.alone_because)
+        return circuit
+
+    def _refusals(self, sink: str, max_bytes: int, too_old: TooOld) -> Refusals:
+        path = path_of(self.assignment.state_dir, self.assignment.metric)
+        return Refusals(
+            metric=self.assignment.metric,
+            sink=sink,
+            tally=self.desk.tally,
+            log=self.log,
+            clock=self.clock,
+            too_old=too_old,
+            letterbox=DeadLetters(path, max_bytes=max_bytes, clock=self.clock),
+        )
+
+
+def store_outlet(delivery: Delivery, name: str) -> Outlet:
+    """Return the outlet to a set of tables, which gets all fields, and the moment of the read as the time."""
+    # The label only names what may wait together.
+    filing = Filing(FilingRules({"store": name}), lambda _field: None)
+    return Outlet(delivery, filing, wanted_by(name))
+
+
+def filing_rules(entry: SourceSettings, labels: Mapping[str, str]) -> FilingRules:
+    """Return how the rows of an entry become records."""
+    return FilingRules(
+        labels=labels,
+        label_fields=entry.label_fields,
+        metadata_fields=entry.metadata_fields,
+        max_label_values=entry.max_label_values,
+        time_field=entry.time_field,
+        line=entry.line,
+    )
+
+
+def circuit_path(state_dir: Path, loki: LokiSettings) -> Path:
+    """Return where all workers that push to the same Loki as the same tenant share what they know of it."""
+    return _circuit(state_dir, f"{loki.url} {loki.tenant or ''}")
+
+
+def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[str]) -> None:
+    """Say that fields are asked for which the rows do not have."""
+    log.warning(
+        "No row of the first poll has a field %s; its fields are %s.",
+        " or ".join(missing),
+        ", ".join(there),
+    )
+
+
+def _overflowed(metric: str, log: Logger, tally: Tally, warned: set[str], name: str) -> None:
+    tally.count(families.LABEL_OVERFLOWS, metric, name)
+    if name not in warned:
+        warned.add(name)
+        log.warning(
+            "The label field %s has more than max_label_values values; further ones go to structured metadata.",
+            name,
+        )
+
+
+def _circuit(state_dir: Path, destination: str) -> Path:
+    name = sha256(destination.encode()).hexdigest()[:16]
+    return state_dir / "circuit" / f"{name}{SUFFIX}"
