@@ -53,7 +53,7 @@ def test_the_new_source_is_found_and_polled(tree: Path) -> None:
     outcome = _python(tree, "main.py", "once", "tape", "--dry-run", "--config", "ticker.json")
 
     assert outcome.returncode == 0, outcome.stderr
-    assert "tape: 2 rows in 1 streams; nothing was delivered." in outcome.stdout
+    assert "tape: 2 rows in 1 stream; nothing was delivered." in outcome.stdout
     assert 'job="tape", service_name="ticker", instance="tape.txt"' in outcome.stdout
     assert '{"text":"XYZ 7"}' in outcome.stdout
 

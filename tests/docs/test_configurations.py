@@ -12,7 +12,14 @@ from shipper.core.errors import ConfigError
 from shipper.wiring.vocabulary import families, vocabulary
 from tests.docs.pages import ROOT, Block, blocks
 
-FILES = ("monitor_input.json", "config_files/full_example.json")
+FILES = (
+    "monitor_input.json",
+    "config_files/fastmon.json",
+    "config_files/full_example.json",
+    "config_files/pysmurf.json",
+    "config_files/recodex.json",
+    "config_files/sql_example.json",
+)
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
