@@ -12,11 +12,29 @@ import click
 import psutil
 from rich.console import Console
 
-from tests.bench import connections, lateness, lines, polls, spool, start, workers
+from tests.bench import (
+    connections,
+    lateness,
+    lines,
+    polls,
+    spool,
+    sql,
+    start,
+    stomp,
+    udp,
+    ways,
+    workers,
+    zeromq,
+)
 from tests.bench.figures import Figure, as_json, table
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "lines": lines.measure,
+    "udp": udp.measure,
+    "stomp": stomp.measure,
+    "zeromq": zeromq.measure,
+    "sql": sql.measure,
+    "ways": ways.measure,
     "spool": spool.measure,
     "workers": workers.measure,
     "start": start.measure,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,17 +76,31 @@ class ShipperRun:
                 others[_kind(process)] = process
         return others
 
+    def total(self, name: str, **labels: str) -> int:
+        """Return the sum of the samples of one name that have these labels."""
+        return int(
+            sum(
+                each.value
+                for each in self.samples(name)
+                if all(each.labels.get(label) == value for label, value in labels.items())
+            )
+        )
+
     def wait_for_polls(self, count: int) -> None:
         """Wait until so many polls succeeded."""
+        self.wait_for(lambda: self.polls() >= count)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is true that is asked of the page."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.supervisor.is_running():
             try:
-                if self.polls() >= count:
+                if condition():
                     return
             except OSError:
                 pass  # the page is not served yet
             time.sleep(0.1)
-        raise RuntimeError(f"not {count} polls in {PATIENCE_SECONDS} s:\n{self.log.read_text()}")
+        raise RuntimeError(f"not within {PATIENCE_SECONDS} s:\n{self.log.read_text()}")
 
     def _get(self, path: str) -> bytes:
         with urllib.request.urlopen(self.address + path, timeout=10) as answer:  # noqa: S310 - our own page
@@ -104,9 +118,18 @@ def shipper(
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[ShipperRun]:
     """Run the shipper with one metric for each function."""
+    document = _document(functions, every_seconds, sqream, loki)
+    with configured(document, environment=environment) as run:
+        yield run
+
+
+@contextmanager
+def configured(
+    document: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
+) -> Iterator[ShipperRun]:
+    """Run the shipper with a configuration, and with a state directory of its own."""
     with TemporaryDirectory(prefix="bench-") as folder:
         config, log, port = Path(folder, "config.json"), Path(folder, "log"), _free_port()
-        document = _document(functions, every_seconds, sqream, loki)
         config.write_text(json.dumps(document))
         arguments = {"config": config, "state_dir": Path(folder, "state"), "http_port": port}
         flags = [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
