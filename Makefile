@@ -14,7 +14,7 @@ SCRIPTS := tools/print-docs
 .PHONY: menu
 menu:
 	@echo "make demo [SECONDS=20]   see it work: an emulated SQream, a small log store, the real shipper"
-	@echo "make test                everything: check, then all tests with coverage"
+	@echo "make test [TESTERS=3]    everything: check, then all tests with coverage, in so many processes"
 	@echo "make check               format, lint, types, import floors, fresh documentation"
 	@echo "make unit                the unit tests alone"
 	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
@@ -49,9 +49,12 @@ demo: .venv/run.stamp
 services:
 	tools/install-test-services
 
+# Most tests that take long wait for something. Those of a file, which share their servers, stay together.
+TESTERS ?= 3
 .PHONY: test
 test: setup services check
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -q -m quiet --cov --cov-report=
+	$(PY) -m pytest -n $(TESTERS) --dist loadfile -m "not quiet" --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: check
 check: setup

@@ -208,6 +208,7 @@ def test_a_push_that_hangs_does_not_keep_lines_in_memory_alone(
         until(lambda: set(safe) <= set(arrived(store)))
 
 
+@pytest.mark.quiet
 def test_while_loki_answers_no_disk_is_used(
     start: Start, store: LogStore, numbers: Numbers, tmp_path: Path
 ) -> None:
@@ -235,7 +236,7 @@ def test_lines_of_a_metric_that_is_gone_are_told_and_shipped_when_it_comes_back(
     with start():
         until(lambda: set(safe) <= set(arrived(store)))
 
-    assert f"lines of {METRIC} wait on disk; they are shipped when it is configured" in told
+    assert f"lines of {METRIC} wait on disk, to be shipped when it is configured" in told
 
 
 def test_a_damaged_page_costs_only_what_lay_on_it(

@@ -90,7 +90,7 @@ def test_the_example_of_the_new_kind_is_a_configuration_that_can_be_polled(
     flags = ["--config", str(path), "--loki_url", store.url]
     ended = command(["once", metric, *flags], tmp_path, program=program)
 
-    assert ended == Ended(0, "1 rows polled, 1 lines delivered.\n", "")
+    assert ended == Ended(0, "1 row polled, 1 line delivered.\n", "")
 
 
 def test_a_run_ships_the_new_kind(program: Path, store: LogStore, tmp_path: Path) -> None:
