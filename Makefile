@@ -49,12 +49,14 @@ demo: .venv/run.stamp
 services:
 	tools/install-test-services
 
-# Most tests that take long wait for something. Those of a file, which share their servers, stay together.
+# Most tests that take long wait for something. Those of a file, which share their servers, stay together. A test that
+# fails beside others is tried once more alone: that the machine was busy is no fault of the program.
 TESTERS ?= 3
 .PHONY: test
 test: setup services check
 	$(PY) -m pytest -q -m quiet --cov --cov-report=
-	$(PY) -m pytest -n $(TESTERS) --dist loadfile -m "not quiet" --cov --cov-append --cov-report=term:skip-covered
+	$(PY) -m pytest -n $(TESTERS) --dist loadfile -m "not quiet" --cov --cov-append --cov-report=term:skip-covered || \
+		$(PY) -m pytest --last-failed --last-failed-no-failures none
 
 .PHONY: check
 check: setup

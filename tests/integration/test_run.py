@@ -148,6 +148,7 @@ def test_pushes_are_protobuf_with_snappy_by_default(monitored: Finished) -> None
     assert {push.content_type for push in monitored.store.pushes} == {"application/x-protobuf"}
 
 
+@pytest.mark.quiet
 def test_polls_keep_to_their_period(monitored: Finished) -> None:
     stored = monitored.store.lines('{job="show_locks"}')
     rows = monitored.rows_per_poll["show_locks"][0]

@@ -38,17 +38,22 @@ class NotYet(AssertionError):
 
 
 def until(condition: Callable[[], SEEN], *, within_seconds: float = PATIENCE_SECONDS) -> SEEN:
-    """Wait until `condition` returns something true, and return that.
+    """Wait until `condition` returns something true, and return that; a page that is not served yet is not true.
 
     Raises:
         NotYet: It did not within the time.
     """
     deadline = time.monotonic() + within_seconds
-    while not (seen := condition()):
-        if time.monotonic() > deadline:
-            raise NotYet(f"not true within {within_seconds:g} s; last seen: {seen!r}")
+    last: object = None
+    while time.monotonic() <= deadline:
+        try:
+            if seen := condition():
+                return seen
+            last = seen
+        except urllib3.exceptions.HTTPError as error:
+            last = error
         time.sleep(LOOK_SECONDS)
-    return seen
+    raise NotYet(f"not true within {within_seconds:g} s; last seen: {last!r}")
 
 
 def write_config(folder: Path, metrics: Mapping[str, Any], **sections: Any) -> Path:
