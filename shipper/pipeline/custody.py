@@ -50,9 +50,11 @@ class Custody:
         return [outlet.delivery for outlet in self.outlets]
 
     @property
-    def full(self) -> bool:
-        """Whether a sink has no room for what comes next, neither on disk nor in memory."""
-        return any(each.queue.full for each in self.deliveries)
+    def lack(self) -> str:
+        """Why there is no room for what comes next; empty while there is."""
+        if not self.inputs.safe:
+            return "dead letters cannot be written"
+        return "the spool is full" if any(each.queue.full for each in self.deliveries) else ""
 
     @property
     def safe(self) -> bool:

@@ -91,9 +91,11 @@ class Pump:
                 self.tally.count(families.MISSED_POLLS, self.metric, by=tick.missed)
 
     def close(self) -> None:
-        """Acknowledge what the deliveries brought into safety since the last poll, and let go of the source."""
+        """Acknowledge what came into safety since the last poll, let go of the source, and count what did not."""
         self._acknowledge_what_is_safe()
         self.reader.source.close()
+        # Not before: what is no row and could not be set aside is sent again by who was not told that it is safe.
+        self.custody.inputs.refusals.give_up_waiting()
 
     def turn(self, tick: Tick) -> None:
         """Poll once, and bring what came into safety.
@@ -106,6 +108,7 @@ class Pump:
             0.0 if self.reader.waits else self.schedule.every_seconds
         )
         if self._has_no_room():
+            self._acknowledge_what_is_safe()
             self.report()
             return
         if not tick.reads_on:
@@ -157,14 +160,15 @@ class Pump:
 
     def _has_no_room(self) -> bool:
         """Tell whether the source has to wait, because what it would give could not be kept."""
-        if not self.waits_when_full or not self.custody.full:
+        if not self.waits_when_full or not self.custody.lack:
             return False
         self.custody.keep()
-        if not self.custody.full:
+        if not (lack := self.custody.lack):
             return False
         if self.reader.state.result != "waiting":
-            self.log.warning("The spool is full; the source is not read until there is room.")
-        self.reader.state.result, self.reader.state.error = "waiting", "the spool is full"
+            text = "%s; the source is not read until there is room."
+            self.log.warning(text, lack.capitalize())
+        self.reader.state.result, self.reader.state.error = "waiting", lack
         return True
 
     def _hand_on(self, batch: Batch) -> None:

@@ -61,7 +61,6 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         for delivery in pump.custody.deliveries:
             left = delivery.finish(max(0.0, until_seconds - time.monotonic()))
             _tell_what_is_left(delivery, left, log)
-        pump.custody.inputs.refusals.give_up_waiting()
         pump.close()
         spool.close()
         if viewer is not None and (unseen := viewer.close()):

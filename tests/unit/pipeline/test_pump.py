@@ -696,3 +696,41 @@ def test_the_lag_of_a_cursor_is_shown(batches: list[Batch], lag_seconds: float) 
     rig.turns(len(batches))
 
     assert counted(rig.tally, families.CURSOR_LAG, "m") == pytest.approx(lag_seconds)
+
+
+def test_a_source_that_can_wait_is_not_read_while_dead_letters_wait_for_the_disk(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = Batch([], 1, (1,), refused=[RefusedInput("not_json", b"{")])
+    rig = Rig(refused, batch(2, cursor=(2,)), waits_when_full=True)
+    rig.letterbox.usable = False
+    rig.turns(2)
+    meanwhile = (len(rig.source.timeouts_seconds), rig.pump.reader.state.result)
+    rig.letterbox.usable = True
+    rig.turns(1)
+
+    assert meanwhile == (1, "waiting")
+    assert len(rig.source.timeouts_seconds) == 2
+    assert caplog.messages[-1] == (
+        "Dead letters cannot be written; the source is not read until there is room."
+    )
+
+
+def test_what_became_safe_is_acknowledged_while_there_is_no_room(tmp_path: Path) -> None:
+    rig = Rig(batch(1, cursor=(1,)), folder=tmp_path, spool_max_bytes=1, waits_when_full=True)
+    rig.turns(1)
+    acknowledged = list(rig.source.acknowledged)
+    rig.turns(1)
+
+    assert acknowledged == [(1,)]
+    assert rig.pump.reader.state.result == "waiting"
+
+
+def test_what_could_not_be_set_aside_is_not_acknowledged_at_the_end() -> None:
+    rig = Rig(Batch([], 1, (1,), refused=[RefusedInput("not_json", b"{")]))
+    rig.letterbox.usable = False
+    rig.turns(1)
+    rig.pump.close()
+
+    assert rig.source.acknowledged == []
+    assert rig.count(families.DEAD_LETTERS_LOST, "disk") == 1
