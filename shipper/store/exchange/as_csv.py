@@ -13,12 +13,11 @@ from typing import BinaryIO
 from shipper.core.errors import ConfigError
 from shipper.store.exchange.columns import (
     Column,
-    Unfit,
     Value,
     Values,
     as_text,
-    fitting,
-    known_columns,
+    see_that_columns_fit,
+    values_of,
 )
 
 NEEDS_QUOTES = re.compile(r'[",\r\n]|^$')
@@ -58,24 +57,13 @@ def read_csv(
     _, header = next(records, (0, None))
     if header is None:
         raise ConfigError(f"{where}: the file is empty")
-    there = known_columns([name or "" for name in header], columns, f"{where}: line 1")
+    names = [name or "" for name in header]
+    see_that_columns_fit(names, columns, f"{where}: line 1")
     for number, fields in records:
         place = f"{where}: line {number}"
-        if len(fields) != len(there):
-            raise ConfigError(f"{place}: has {len(fields)} fields instead of {len(there)}")
-        yield number, _row(fields, there, columns, place)
-
-
-def _row(
-    fields: Sequence[str | None], there: Sequence[Column], columns: Sequence[Column], place: str
-) -> Values:
-    values: dict[str, Value] = {}
-    for text, column in zip(fields, there, strict=True):
-        try:
-            values[column.name] = fitting(text, column)
-        except Unfit as unfit:
-            raise ConfigError(f"{place}: {column.name}: {unfit}") from None
-    return tuple(values.get(column.name) for column in columns)
+        if len(fields) != len(names):
+            raise ConfigError(f"{place}: has {len(fields)} fields instead of {len(names)}")
+        yield number, values_of(dict(zip(names, fields, strict=True)), columns, place)
 
 
 def _field(value: Value) -> str:

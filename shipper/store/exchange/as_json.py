@@ -11,12 +11,11 @@ from shipper.config.document import describe
 from shipper.core.errors import ConfigError
 from shipper.store.exchange.columns import (
     Column,
-    Unfit,
     Value,
     Values,
     as_text,
-    fitting,
-    known_columns,
+    see_that_columns_fit,
+    values_of,
 )
 
 
@@ -60,14 +59,8 @@ def _row(line: bytes, columns: Sequence[Column], place: str) -> Values:
         ) from None
     if not isinstance(content, dict):
         raise ConfigError(f"{place}: must be an object, not {describe(content)}")
-    known_columns(list(content), columns, place)
-    values: list[Value] = []
-    for column in columns:
-        try:
-            values.append(fitting(content.get(column.name), column))
-        except Unfit as unfit:
-            raise ConfigError(f"{place}: {column.name}: {unfit}") from None
-    return tuple(values)
+    see_that_columns_fit(list(content), columns, place)
+    return values_of(content, columns, place)
 
 
 def _plain(value: Value) -> Value:

@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from shipper.core.errors import ConfigError
-from shipper.store.exchange.columns import Column, Unfit, Value, Values, fitting, known_columns
+from shipper.store.exchange.columns import (
+    Column,
+    Values,
+    see_that_columns_fit,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from pyarrow import Schema
@@ -70,22 +75,12 @@ def read_parquet(
 
     try:
         file = parquet.ParquetFile(stream)
-        known_columns(file.schema_arrow.names, columns, where)
+        see_that_columns_fit(file.schema_arrow.names, columns, where)
         number = 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             for content in batch.to_pylist():
                 number += 1
-                yield number, _row(content, columns, f"{where}: row {number}")
+                yield number, values_of(content, columns, f"{where}: row {number}")
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:200]
         raise ConfigError(f"{where}: this cannot be read as Parquet: {reason}") from None
-
-
-def _row(content: dict[str, object], columns: Sequence[Column], place: str) -> Values:
-    values: list[Value] = []
-    for column in columns:
-        try:
-            values.append(fitting(content.get(column.name), column))
-        except Unfit as unfit:
-            raise ConfigError(f"{place}: {column.name}: {unfit}") from None
-    return tuple(values)

@@ -100,13 +100,13 @@ def in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def known_columns(names: Sequence[str], columns: Sequence[Column], where: str) -> list[Column]:
-    """Return the columns that a file names, in its order.
+def see_that_columns_fit(names: Sequence[str], columns: Sequence[Column], where: str) -> None:
+    """See that a file has the columns of a table.
 
     Raises:
         ConfigError: One is not known, named twice, or missing although every row must have a value in it.
     """
-    known: Mapping[str, Column] = {column.name: column for column in columns}
+    known = {column.name for column in columns}
     for name in names:
         if name not in known:
             raise ConfigError(f"{where}: there is no column {name[:60]}{nearest(name, known)}")
@@ -115,7 +115,21 @@ def known_columns(names: Sequence[str], columns: Sequence[Column], where: str) -
     for column in columns:
         if column.required and column.name not in names:
             raise ConfigError(f"{where}: the column {column.name} is missing")
-    return [known[name] for name in names]
+
+
+def values_of(content: Mapping[str, object], columns: Sequence[Column], place: str) -> Values:
+    """Return what a file holds for every column, in their order; NULL for a column that is not in it.
+
+    Raises:
+        ConfigError: A value does not fit its column.
+    """
+    values: list[Value] = []
+    for column in columns:
+        try:
+            values.append(fitting(content.get(column.name), column))
+        except Unfit as unfit:
+            raise ConfigError(f"{place}: {column.name}: {unfit}") from None
+    return tuple(values)
 
 
 def _integer(text: str) -> Value:
