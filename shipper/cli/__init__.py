@@ -124,17 +124,22 @@ def dead_letter() -> None:
 @click.argument("metric", required=False)
 @click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many to show."
+    "--limit",
+    "newest_records",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many to show.",
 )
 @option(next(flag for flag in FLAGS if flag.name == "state_dir"))
 def list_dead_letters(
-    metric: str | None, as_machine: bool, limit: int, state_dir: str | None
+    metric: str | None, as_machine: bool, newest_records: int, state_dir: str | None
 ) -> None:
     """Count the lines that were refused, by metric and reason, and show the newest, of METRIC or of all."""
     from shipper.wiring import dead_letters
 
     found = dead_letters.survey(
-        Path(state_dir) if state_dir else default_state_dir(), metric, newest_records=limit
+        Path(state_dir) if state_dir else default_state_dir(), metric, newest_records=newest_records
     )
     click.echo(
         dead_letters.as_json(found) if as_machine else "\n".join(dead_letters.as_text(found))

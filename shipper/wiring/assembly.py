@@ -9,7 +9,7 @@ from random import Random
 from threading import Event
 
 from shipper.config.models import SourceSettings
-from shipper.core.clock import SystemClock
+from shipper.core.clock import Clock, SystemClock
 from shipper.core.record import Batch, Cursor, Row
 from shipper.pipeline.custody import Custody
 from shipper.pipeline.pump import Pump
@@ -39,43 +39,25 @@ def build_pump(
     show: Callable[[Sequence[Row]], None] | None = None,
 ) -> Pump:
     """Put the parts of one worker together; `show`, where there is one, sees all rows."""
-    entry, metric, clock, tally = assignment.entry, assignment.metric, SystemClock(), desk.tally
+    entry, clock, tally = assignment.entry, SystemClock(), desk.tally
     bench = Workbench(assignment, spool, log, desk, clock)
     custody = Custody(
-        metric=metric,
+        metric=assignment.metric,
         outlets=bench.outlets(),
         inputs=bench.inputs(),
         tally=tally,
         clock=clock,
         cursor=_resumed(spool, entry, log) if entry.keeps_cursor else None,
     )
-    reader = Reader(
-        metric=metric,
-        source=entry.build(metric, assignment.section),
-        tally=tally,
-        pulse=pulse,
-        log=log,
-        clock=clock,
-        random=Random(),  # noqa: S311 - jitter needs no secrecy
-        waits=entry.waits,
-    )
-    columns = ColumnMetrics(entry.metrics, tally, source_waits=entry.waits)
-
-    def observe(batch: Batch | None) -> None:
-        if batch is None:
-            columns.forget_poll()
-            return
-        columns.observe(batch)
-        if show is not None:
-            show(batch.rows)
-
-    pump = Pump(
-        metric=metric,
+    reader = _reader(assignment, pulse, log, tally, clock)
+    desk.watch(reader.state, custody.deliveries)
+    return Pump(
+        metric=assignment.metric,
         reader=reader,
         schedule=Schedule(assignment.first_seconds, entry.every_seconds),
         timeout_seconds=entry.poll_timeout_seconds,
         custody=custody,
-        observe=observe,
+        observe=_observer(entry, tally, show),
         tally=tally,
         report=desk.report,
         log=log,
@@ -84,8 +66,6 @@ def build_pump(
         waits_when_full=entry.waits_when_full,
         checkpoint=partial(spool.set_checkpoint, entry.type) if entry.keeps_cursor else _forget,
     )
-    desk.watch(reader.state, custody.deliveries)
-    return pump
 
 
 def open_spool(assignment: Assignment, log: Logger, tally: Tally) -> Spool:
@@ -104,6 +84,39 @@ def open_spool(assignment: Assignment, log: Logger, tally: Tally) -> Spool:
             tally.count(families.LINES_DROPPED, metric, "spool_damaged", by=lines)
 
     return Spool(path, clock=SystemClock(), log=log, damaged=damaged, run=assignment.run_id)
+
+
+def _reader(
+    assignment: Assignment, pulse: SharedPulse, log: Logger, tally: Tally, clock: Clock
+) -> Reader:
+    entry, metric = assignment.entry, assignment.metric
+    return Reader(
+        metric=metric,
+        source=entry.build(metric, assignment.section),
+        tally=tally,
+        pulse=pulse,
+        log=log,
+        clock=clock,
+        random=Random(),  # noqa: S311 - jitter needs no secrecy
+        waits=entry.waits,
+    )
+
+
+def _observer(
+    entry: SourceSettings, tally: Tally, show: Callable[[Sequence[Row]], None] | None
+) -> Callable[[Batch | None], None]:
+    """Return what makes metrics of columns, and shows rows where somebody looks on."""
+    columns = ColumnMetrics(entry.metrics, tally, source_waits=entry.waits)
+
+    def observe(batch: Batch | None) -> None:
+        if batch is None:
+            columns.forget_poll()
+            return
+        columns.observe(batch)
+        if show is not None:
+            show(batch.rows)
+
+    return observe
 
 
 def _resumed(spool: Spool, entry: SourceSettings, log: Logger) -> Cursor | None:

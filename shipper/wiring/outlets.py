@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -98,11 +98,18 @@ class Workbench:
         assignment, store = self.assignment, self.assignment.store
         path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
         sink = store.build(assignment.state_dir, name, self.log)
-        delivery = self._delivery(sink, store, path, "dead_letter")
-        delivery.prepare = sink.prepare
+        delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare)
         return store_outlet(delivery, name)
 
-    def _delivery(self, sink: Sink, limits: Limits, circuit: Path, too_old: TooOld) -> Delivery:
+    def _delivery(
+        self,
+        sink: Sink,
+        limits: Limits,
+        circuit: Path,
+        too_old: TooOld,
+        *,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> Delivery:
         entry, random = self.assignment.entry, Random()  # noqa: S311 - jitter needs no secrecy
         return Delivery(
             metric=self.assignment.metric,
@@ -121,6 +128,7 @@ class Workbench:
             clock=self.clock,
             settled=self.desk.report,
             random=random,
+            prepare=prepare,
         )
 
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:

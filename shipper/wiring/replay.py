@@ -89,14 +89,8 @@ def replay(
     try:
         with _alone(folder):
             for sink, paths in tasks:
-                prefix = f"{sink.name}: " if len(tasks) > 1 else ""
-                again = Replay(
-                    sink,
-                    SystemClock(),
-                    partial(_say, console, prefix),
-                    reason=reason,
-                    restamp=restamp,
-                )
+                say = partial(_say, console, f"{sink.name}: " if len(tasks) > 1 else "")
+                again = Replay(sink, SystemClock(), say, reason=reason, restamp=restamp)
                 _replay(again, paths)
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror}. Nothing is lost; what was sent may be sent again"

@@ -82,8 +82,7 @@ def run(
         if surroundings is None:
             log.info("Stopped before anything ran.")
             return
-        log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
-        _tell_of_the_run(configuration, surroundings.state_dir.path, log)
+        _tell_of_the_run(configuration, surroundings, log)
         _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
@@ -230,8 +229,10 @@ def _supervisor(
     )
 
 
-def _tell_of_the_run(configuration: Configuration, state_dir: Path, log: Logger) -> None:
-    """Say where everything goes."""
+def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, log: Logger) -> None:
+    """Say where to look, and where everything goes."""
+    log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
+    state_dir = surroundings.state_dir.path
     shipped = sum(entry.ship for entry in configuration.metrics.values())
     kept = sum(entry.store is not None for entry in configuration.metrics.values())
     ways = []

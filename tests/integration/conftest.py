@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.support.brokers import ActiveMq
     from tests.support.databases import Servers
 
 
@@ -19,3 +20,16 @@ def servers() -> Iterator[Servers]:
 
     with database_servers() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def activemq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMq]:
+    """An ActiveMQ, for all tests of a process; each test takes a queue or a topic of its own."""
+    from tests.support.brokers import ActiveMq
+
+    running = ActiveMq(tmp_path_factory.mktemp("activemq"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()

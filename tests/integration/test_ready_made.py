@@ -24,7 +24,7 @@ import zmq
 
 from shipper.demo.log_store import LogStore
 from tests.support.databases import PASSWORD as DATABASE_PASSWORD
-from tests.support.databases import Database, DatabaseServer, MariaDbServer, running_server
+from tests.support.databases import Database, DatabaseServer, MariaDbServer, Servers
 from tests.support.pysmurf_publisher import VERSION, PysmurfPublisher
 from tests.support.ready_made import DELIVERED, REJECTED, Changes, Shipped, ended, given, shipping
 from tests.support.services import free_port, need
@@ -72,12 +72,10 @@ def mariadb() -> Iterator[DatabaseServer]:
         server.remove()
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[DatabaseServer]:
+@pytest.fixture
+def postgres(servers: Servers) -> DatabaseServer:
     """A PostgreSQL that runs."""
-    server = running_server("postgresql")
-    yield server
-    server.remove()
+    return servers("postgresql")
 
 
 def new_database(server: DatabaseServer) -> Database:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from shipper.demo.log_store import LogStore
 from tests.support.brokers import PASSWORD, USER, ActiveMq
-from tests.support.databases import Database, DatabaseServer, running_server
+from tests.support.databases import Database, DatabaseServer, Servers
 from tests.support.ready_made import (
     DELIVERED,
     REJECTED,
@@ -27,23 +27,15 @@ from tests.support.ready_made import (
 from tests.support.shipper_process import ShipperProcess, until
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMq]:
-    """An ActiveMQ that runs."""
-    running = ActiveMq(tmp_path_factory.mktemp("activemq"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
+@pytest.fixture
+def broker(activemq: ActiveMq) -> ActiveMq:
+    return activemq
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[DatabaseServer]:
+@pytest.fixture
+def postgres(servers: Servers) -> DatabaseServer:
     """A PostgreSQL that runs."""
-    server = running_server("postgresql")
-    yield server
-    server.remove()
+    return servers("postgresql")
 
 
 TOPIC = "/topic/epic.fastmon.tf"

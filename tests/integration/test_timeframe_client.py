@@ -26,14 +26,9 @@ from tests.support.shipper_process import ROOT, ShipperProcess, command, until
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMq]:
-    running = ActiveMq(tmp_path_factory.mktemp("activemq"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
+@pytest.fixture
+def broker(activemq: ActiveMq) -> ActiveMq:
+    return activemq
 
 
 def new_queue() -> str:

@@ -71,9 +71,11 @@ class Kept:
 _LINE = (runs.c.run_number, runs.c.start_time, runs.c.total_tfs, runs.c.total_size_bytes)
 
 
-def overview(connection: Connection, limit: int = 10) -> Sequence[RunLine]:
+def overview(connection: Connection, most_runs: int = 10) -> Sequence[RunLine]:
     """Return the runs with the highest numbers, the highest first."""
-    found = connection.execute(sa.select(*_LINE).order_by(runs.c.run_number.desc()).limit(limit))
+    found = connection.execute(
+        sa.select(*_LINE).order_by(runs.c.run_number.desc()).limit(most_runs)
+    )
     return [RunLine(*row) for row in found]
 
 
