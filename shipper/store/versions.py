@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -34,6 +35,7 @@ LONGEST_LOCK_SECONDS = 60.0
 _ONE_AT_A_TIME = Lock()
 
 
+@cache
 def head(branch: str) -> str:
     """Return the newest revision of a branch that we know, as the names of the files tell."""
     return max(
