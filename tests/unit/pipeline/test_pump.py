@@ -19,7 +19,7 @@ from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.inputs import Inputs
 from shipper.pipeline.outlet import Outlet
-from shipper.pipeline.pump import KILLED_FIRST_SECONDS, Pump
+from shipper.pipeline.pump import KILLED_FIRST_SECONDS, MOST_AHEAD_BYTES, Pump
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.reader import Reader
 from shipper.pipeline.refusals import Refusals
@@ -637,6 +637,7 @@ def test_a_batch_with_more_behind_it_is_followed_by_another_read_and_then_by_the
     rig.pump.run()
 
     assert rig.count(families.ROWS) == 2
+    assert rig.count(families.POLLS, "ok") == 1
     assert len(rig.source.timeouts_seconds) == 2
     assert families.MISSED_POLLS.name not in rig.tally.snapshot()
 
@@ -716,14 +717,49 @@ def test_a_source_that_can_wait_is_not_read_while_dead_letters_wait_for_the_disk
     )
 
 
-def test_what_became_safe_is_acknowledged_while_there_is_no_room(tmp_path: Path) -> None:
-    rig = Rig(batch(1, cursor=(1,)), folder=tmp_path, spool_max_bytes=1, waits_when_full=True)
-    rig.turns(1)
-    acknowledged = list(rig.source.acknowledged)
+def test_what_goes_to_the_disk_for_want_of_room_is_acknowledged(tmp_path: Path) -> None:
+    rig = WaitingRig(
+        tmp_path, batch(1, cursor=(1,)), waits_when_full=True, max_bytes=1, spool_max_bytes=1
+    )
+    rig.read_on()
+    in_memory = list(rig.source.acknowledged)
+    rig.read_on()
+
+    assert in_memory == []
+    assert rig.pump.reader.state.result == "waiting"
+    assert rig.source.acknowledged == [(1,)]
+
+
+@pytest.mark.parametrize(("can_wait", "held_back"), [(True, [MOST_AHEAD_BYTES]), (False, [])])
+def test_only_a_source_that_can_wait_is_held_back_for_sinks_that_are_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, can_wait: bool, held_back: list[int]
+) -> None:
+    rig = WaitingRig(tmp_path, batch(1), waits_when_full=can_wait)
+    asked: list[int] = []
+
+    def wait_until_lighter(max_bytes: int, _seconds: float) -> bool:
+        asked.append(max_bytes)
+        return True
+
+    monkeypatch.setattr(rig.delivery.queue, "wait_until_lighter", wait_until_lighter)
+    rig.read_on()
+
+    assert asked == held_back
+
+
+def test_a_read_that_failed_is_told_to_who_collects_the_reads_of_a_poll() -> None:
+    rig = Rig(Batch([{"n": 1}], 1, more=True), GONE)
+    rig.turns(2)
+
+    assert rig.seen == [[{"n": 1}], []]
+
+
+def test_a_warning_says_of_how_many_some_were_no_rows(caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[Row] = [{"n": 1}, {"n": 2}]
+    rig = Rig(Batch(rows, 1, refused=[RefusedInput("not_json", b"{", fault="torn")]))
     rig.turns(1)
 
-    assert acknowledged == [(1,)]
-    assert rig.pump.reader.state.result == "waiting"
+    assert caplog.messages == ["source refused 1 of 3 lines for good: not_json: torn"]
 
 
 def test_what_could_not_be_set_aside_is_not_acknowledged_at_the_end() -> None:

@@ -182,3 +182,40 @@ def test_no_row_upsets_the_page(rows: list[dict[str, object]], kind: str) -> Non
     page = page_of(rows, type=kind, value="n", labels=["db"])
 
     assert list(text_string_to_metric_families(page))
+
+
+def gauges(*, source_waits: bool = False) -> tuple[ColumnMetrics, Tally]:
+    asked = ColumnMetric(name="m", value="n", labels=["db"])
+    tally = Tally()
+    return ColumnMetrics([asked], tally, source_waits=source_waits), tally
+
+
+def shown(tally: Tally) -> dict[tuple[str, ...], list[float]]:
+    return dict(tally.snapshot().get("m", []))
+
+
+def test_gauges_change_when_the_last_read_of_a_poll_is_there() -> None:
+    columns, tally = gauges()
+    columns.observe(Batch([{"db": "a", "n": 1}], more=True))
+    meanwhile = shown(tally)
+    columns.observe(Batch([{"db": "b", "n": 2}]))
+
+    assert meanwhile == {}
+    assert shown(tally) == {("a",): [1], ("b",): [2]}
+
+
+def test_a_poll_that_came_to_no_end_leaves_nothing_for_the_next() -> None:
+    columns, tally = gauges()
+    columns.observe(Batch([{"db": "a", "n": 1}], more=True))
+    columns.forget_poll()
+    columns.observe(Batch([{"db": "b", "n": 2}]))
+
+    assert shown(tally) == {("b",): [2]}
+
+
+def test_a_source_that_waits_shows_the_newest_of_every_series() -> None:
+    columns, tally = gauges(source_waits=True)
+    for rows in ([{"db": "a", "n": 1}], [], [{"db": "b", "n": 2}], [{"db": "a", "n": 3}]):
+        columns.observe(Batch(rows))
+
+    assert shown(tally) == {("a",): [3], ("b",): [2]}

@@ -15,6 +15,7 @@ from shipper.pipeline.pump import Pump
 from shipper.pipeline.spool import Parcel, Shelf, Spool, spool_path
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.store.settings import StoreSettings
+from shipper.store.sets import wanted_by
 from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
 from shipper.wiring.assembly import build_pump, open_spool
@@ -165,3 +166,38 @@ def test_an_entry_beats_what_is_written_for_loki(tmp_path: Path) -> None:
     assert delivery.refusals.too_old == "drop"
     assert delivery.queue._shelf is not None
     assert delivery.queue._shelf.max_bytes == 77
+
+
+def of_broker(folder: Path) -> Assignment:
+    return assignment(folder, type="stomp", host="broker", destination="/queue/a")
+
+
+def test_a_broker_remembers_itself_how_far_it_was_read(tmp_path: Path) -> None:
+    made = of_broker(tmp_path)
+    left_behind(made, run="", kind="stomp")
+    desk = Desk("show_locks", cast("Any", None))
+    spool = open_spool(made, LOG, desk.tally)
+    pump = build_pump(made, spool, cast("Any", FakePulse()), stop=Event(), log=LOG, desk=desk)
+    pump.checkpoint((99,))
+    checkpoint = spool.checkpoint()
+
+    assert pump.custody.cursor is None
+    assert checkpoint is not None
+    assert checkpoint.cursor == (17,)
+
+
+def test_records_that_are_kept_in_sql_have_an_outlet_of_their_own(tmp_path: Path) -> None:
+    made = assignment(tmp_path, store="tf_metadata")
+    loki, store = built(made, Desk("show_locks", cast("Any", None))).custody.outlets
+
+    assert (loki.delivery.sink.name, store.delivery.sink.name) == ("loki", "store")
+    assert (loki.wants, store.wants) == (None, wanted_by("tf_metadata"))
+
+
+def test_tables_are_made_before_the_first_record(tmp_path: Path) -> None:
+    made = assignment(tmp_path, ship=False, store="tf_metadata")
+    (outlet,) = built(made, Desk("show_locks", cast("Any", None))).custody.outlets
+    outlet.delivery.prepare()
+    outlet.delivery.sink.close()
+
+    assert (made.state_dir / "store.db").exists()
