@@ -72,7 +72,7 @@ def mariadb() -> Iterator[DatabaseServer]:
         server.remove()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres(servers: Servers) -> DatabaseServer:
     """A PostgreSQL that runs."""
     return servers("postgresql")

@@ -27,12 +27,12 @@ from tests.support.ready_made import (
 from tests.support.shipper_process import ShipperProcess, until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def broker(activemq: ActiveMq) -> ActiveMq:
     return activemq
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres(servers: Servers) -> DatabaseServer:
     """A PostgreSQL that runs."""
     return servers("postgresql")

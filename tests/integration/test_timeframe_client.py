@@ -26,7 +26,7 @@ from tests.support.shipper_process import ROOT, ShipperProcess, command, until
 _numbers = count(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def broker(activemq: ActiveMq) -> ActiveMq:
     return activemq
 
