@@ -448,6 +448,7 @@ def test_an_address_that_is_not_ours_is_unavailable(host: str, text: str) -> Non
 
 def test_a_port_that_cannot_be_had_leaves_no_socket_behind(port: LocalPort, opened: Opened) -> None:
     opened(port)
+    gc.collect()  # what earlier tests left behind is not ours
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         with suppress(SourceUnavailable):
