@@ -51,7 +51,7 @@ class Configuration:
 
     def section_of(self, entry: SourceSettings) -> Settings | None:
         """Return the settings that all entries of this entry's kind share, if the kind has any."""
-        return self.sections.get(entry.type) if entry.section else None
+        return self.sections.get(entry.section_name or entry.type) if entry.section else None
 
 
 def load(path: Path, vocabulary: Vocabulary, overrides: tuple[Override, ...] = ()) -> Configuration:

@@ -9,6 +9,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -120,7 +121,10 @@ class SourceSettings(Settings):
     """One entry of `metrics`: the keys that every kind of source has."""
 
     section: ClassVar[type[Settings] | None] = None
-    """Settings shared by all entries of this kind, under a top-level key named like the kind."""
+    """Settings shared by all entries of this kind, under a top-level key."""
+
+    section_name: ClassVar[str] = ""
+    """That key; empty: the kind's name."""
 
     can_wait: ClassVar[bool] = False
     """Whether the far end keeps what is not read, so that reading can stop while there is no room."""
@@ -228,13 +232,24 @@ class SourceSettings(Settings):
         return ()
 
     @property
+    def table_set(self) -> str | None:
+        """Which set of tables keeps the records; `None` for none."""
+        return self.store
+
+    @property
     def takes(self) -> str | None:
         """What the entry takes for itself on this machine, like a port, so that no other may have it too."""
         return None
 
     @abstractmethod
-    def build(self, metric: str, section: Settings | None) -> Source:
-        """Make the source of this entry; nothing is connected yet."""
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
+        """Make the source of this entry; nothing is connected yet.
+
+        Args:
+            metric: The entry's name.
+            section: The settings that all entries of this kind share.
+            state_dir: Where the source may keep what has to outlive a restart.
+        """
 
     @abstractmethod
     def instance(self, section: Settings | None) -> str:

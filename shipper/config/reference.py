@@ -68,7 +68,7 @@ def example_text(vocabulary: Vocabulary, kind: str) -> str:
     model = vocabulary.kinds[kind]
     document: dict[str, Any] = {}
     if model.section is not None:
-        document[kind] = _defaults(model.section)
+        document[model.section_name or kind] = _defaults(model.section)
     document["metrics"] = {model.example_metric: _defaults(model)}
     return json.dumps(document, indent=2)
 
@@ -82,7 +82,7 @@ def example_comments(vocabulary: Vocabulary, kind: str) -> str:
     model = _kind(vocabulary, kind)
     places: list[tuple[str, type[BaseModel]]] = [(f"metrics.{model.example_metric}", model)]
     if model.section is not None:
-        places.insert(0, (kind, model.section))
+        places.insert(0, (model.section_name or kind, model.section))
     return "\n".join(
         f"# {place}.{name}: {(field.description or '').replace(chr(10), ' ')}"
         for place, shown in places

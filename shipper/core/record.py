@@ -21,6 +21,9 @@ CursorValue = bool | int | float | str | bytes | Decimal | datetime | date | tim
 Cursor = tuple[CursorValue, ...]
 """How far a source was read: the values of its cursor columns, typed as the driver gave them."""
 
+Measured = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Numbers by the name of their family and the values of its labels, without the metric."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedInput:
@@ -54,6 +57,8 @@ class Batch:
         more: Whether there is more to read at once, so that the next read need not wait for the next poll.
         lost: How many were sent and never reached us since the last batch, by reason, like `kernel`.
         sequence_gaps: How many numbers of senders that number their messages were passed over since the last batch.
+        counted: What to add to counters of our own: name of the family, then values of its labels behind `metric`.
+        shown: Gauges of our own in the same form; each family shows exactly these series from now on.
     """
 
     rows: Sequence[Row] = ()
@@ -64,6 +69,8 @@ class Batch:
     more: bool = False
     lost: Mapping[str, int] = field(default_factory=dict)
     sequence_gaps: int = 0
+    counted: Measured = field(default_factory=dict)
+    shown: Measured = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,8 +168,20 @@ class Reader:
             tally.count(families.LINES_DROPPED, metric, reason, by=count)
         if batch.sequence_gaps:
             tally.count(families.SEQUENCE_GAPS, metric, by=batch.sequence_gaps)
+        self._add_measured(batch)
         if batch.cursor is not None and not self.waits:
             tally.show(families.CURSOR_LAG, metric, value=self._lag_seconds(batch))
+
+    def _add_measured(self, batch: Batch) -> None:
+        """Add what the source itself has counted."""
+        tally, metric = self.tally, self.metric
+        for name, series in batch.counted.items():
+            for values, number in series.items():
+                tally.count(families.named(name), metric, *values, by=number)
+        for name, series in batch.shown.items():
+            tally.show_only(
+                families.named(name), {(metric, *values): each for values, each in series.items()}
+            )
 
     def _lag_seconds(self, batch: Batch) -> float:
         """Return how far the cursor is behind: by its own time, or by how long it has not been at the end."""

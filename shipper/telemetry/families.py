@@ -151,6 +151,17 @@ FAMILIES = (
     BUILD,
 )
 
+_BY_NAME = {family.name: family for family in FAMILIES}
+
+
+def named(name: str) -> Family:
+    """Return the family of this name.
+
+    Raises:
+        KeyError: We have none of this name.
+    """
+    return _BY_NAME[name]
+
 
 def families_table() -> str:
     """Return what Prometheus scrapes as a Markdown table."""

@@ -92,7 +92,7 @@ def _reader(
     entry, metric = assignment.entry, assignment.metric
     return Reader(
         metric=metric,
-        source=entry.build(metric, assignment.section),
+        source=entry.build(metric, assignment.section, assignment.state_dir),
         tally=tally,
         pulse=pulse,
         log=log,

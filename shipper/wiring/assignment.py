@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shipper.config.models import Settings, SourceSettings
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
+from shipper.store.settings import StoreSettings
 from shipper.telemetry.log import LogSettings
 
 

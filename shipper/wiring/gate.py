@@ -21,7 +21,7 @@ from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
 from shipper.sinks.loki.check import NOT_TRIED
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
+from shipper.sinks.store.building import store_checks
 from shipper.startup.gate import Gate, Verdict
 from shipper.startup.surroundings import (
     MIB,
@@ -32,6 +32,7 @@ from shipper.startup.surroundings import (
     listen,
 )
 from shipper.startup.table import show
+from shipper.store.settings import StoreSettings
 from shipper.supervise.signals import signal_words
 from shipper.wiring.settings import RunSettings
 
@@ -140,7 +141,7 @@ def _checks(configuration: Configuration, state_dir: Path) -> list[Check]:
         )
         checks.extend(configuration.section("loki", LokiSettings).checks(metadata=with_metadata))
     store = configuration.section("store", StoreSettings)
-    checks.extend(store.checks(state_dir, _table_sets(configuration)))
+    checks.extend(store_checks(store, state_dir, _table_sets(configuration)))
     return checks
 
 
@@ -148,8 +149,8 @@ def _table_sets(configuration: Configuration) -> Mapping[str, bool]:
     """Return the sets of tables that entries want, each with whether one of these entries is required."""
     wanted: dict[str, bool] = {}
     for entry in configuration.metrics.values():
-        if entry.store is not None:
-            wanted[entry.store] = wanted.get(entry.store, False) or entry.required
+        if entry.table_set is not None:
+            wanted[entry.table_set] = wanted.get(entry.table_set, False) or entry.required
     return wanted
 
 

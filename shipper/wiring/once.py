@@ -30,7 +30,8 @@ from shipper.pipeline.outlet import Outlet
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
+from shipper.sinks.store.building import build_store
+from shipper.store.settings import StoreSettings
 from shipper.telemetry import families
 from shipper.telemetry.families import Family
 from shipper.telemetry.log import start_logging
@@ -64,7 +65,7 @@ def poll_once(
             f"polling {metric} changes the server; leave out --dry-run if you mean it"
         )
     log = logging.getLogger(f"shipper.{metric}")
-    with _read(configuration, metric, entry, console) as (source, batch):
+    with _read(configuration, metric, settings.state_dir, console) as (source, batch):
         if dry_run:
             rules = filing_rules(entry, fixed_labels(configuration)[metric])
             filing = Filing(rules, lambda _name: None, partial(warn_of_unknown_fields, log))
@@ -85,10 +86,11 @@ def poll_once(
 
 @contextmanager
 def _read(
-    configuration: Configuration, metric: str, entry: SourceSettings, console: Console
+    configuration: Configuration, metric: str, state_dir: Path, console: Console
 ) -> Iterator[tuple[Source, Batch]]:
     """Read once, and keep the source open until the block has done what it wants with the batch."""
-    source = entry.build(metric, configuration.section_of(entry))
+    entry = configuration.metrics[metric]
+    source = entry.build(metric, configuration.section_of(entry), state_dir)
     try:
         source.open()
         if entry.waits:
@@ -158,7 +160,7 @@ class _Once:
 
     def _store(self, name: str) -> Outlet:
         store = self.configuration.section("store", StoreSettings)
-        sink = store.build(self.settings.state_dir, name, self.log)
+        sink = build_store(store, self.settings.state_dir, name, self.log)
         return store_outlet(self._delivery(sink, store), name)
 
     def _deliver(self, batch: Batch, outlet: Outlet) -> int:

@@ -24,6 +24,7 @@ from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals, TooOld
 from shipper.pipeline.spool import Shelf, Spool
 from shipper.sinks.loki.settings import LokiSettings
+from shipper.sinks.store.building import build_store
 from shipper.store.sets import wanted_by
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
@@ -97,7 +98,7 @@ class Workbench:
     def _store(self, name: str) -> Outlet:
         assignment, store = self.assignment, self.assignment.store
         path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
-        sink = store.build(assignment.state_dir, name, self.log)
+        sink = build_store(store, assignment.state_dir, name, self.log)
         delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare)
         return store_outlet(delivery, name)
 

@@ -46,7 +46,8 @@ from shipper.pipeline.dead_letter import (
 )
 from shipper.pipeline.refusals import restamped
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
+from shipper.sinks.store.building import build_store
+from shipper.store.settings import StoreSettings
 from shipper.wiring.settings import RunSettings
 
 LOCK_NAME = "replay.lock"
@@ -110,7 +111,7 @@ def _tasks(
     for metric, path in paths.items():
         entry = configuration.metrics.get(metric)
         if entry is not None and entry.store is not None:
-            tasks.append((store.build(settings.state_dir, entry.store, log), [path]))
+            tasks.append((build_store(store, settings.state_dir, entry.store, log), [path]))
     return tasks
 
 

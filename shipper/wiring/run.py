@@ -26,8 +26,8 @@ from shipper.pipeline.schedule import spread
 from shipper.pipeline.spool import spool_path
 from shipper.pipeline.spool.offline import lines_left
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
 from shipper.startup.surroundings import is_loopback
+from shipper.store.settings import StoreSettings
 from shipper.supervise.notify import Notifier
 from shipper.supervise.plan import WorkerPlan
 from shipper.supervise.signals import signal_words

@@ -11,7 +11,7 @@ from shipper.config.loading import Configuration, load
 from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
-from shipper.sinks.store.settings import StoreSettings
+from shipper.store.settings import StoreSettings
 from shipper.telemetry.log import LogSettings
 from shipper.wiring.vocabulary import families, vocabulary
 

@@ -10,9 +10,9 @@ from shipper.config.models import HttpSettings, Settings, SourceSettings
 from shipper.core.errors import ConfigError
 from shipper.sinks.columns import column_family
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
 from shipper.sources import discover
 from shipper.store.sets import SETS, KnownSet
+from shipper.store.settings import StoreSettings
 from shipper.telemetry.families import FAMILIES, Family
 
 
@@ -26,7 +26,7 @@ def vocabulary() -> Vocabulary:
     }
     for name, kind in kinds.items():
         if kind.section is not None:
-            sections[name] = kind.section
+            sections[kind.section_name or name] = kind.section
     table_sets = {name: partial(_misfit, known) for name, known in SETS.items()}
     return Vocabulary(kinds, sections, table_sets)
 

@@ -101,7 +101,7 @@ def _source(broker: MessageBroker, queue: str) -> None:
         password=Secret("literal", PASSWORD),
         prefetch=PREFETCH,
     )
-    source = settings.build("bench", None)
+    source = settings.build("bench", None, Path())
     source.open()
     received = 0
     while received < MESSAGES:

@@ -270,7 +270,7 @@ def check_that_it_can_run(configuration: Configuration) -> None:
         assert entry.checks(section, {name: entry})
         assert entry.poll_timeout_seconds > 0
         assert entry.waits_when_full in (True, False)
-        entry.build(name, section).close()
+        entry.build(name, section, Path()).close()
 
 
 def test_the_document_that_is_changed_is_good(path: Path) -> None:

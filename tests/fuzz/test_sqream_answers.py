@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,7 +212,7 @@ def source_to(emulator: SqreamEmulator, **section: Any) -> Source:
     reach = {"host": "127.0.0.1", "port": emulator.port, "login_timeout_seconds": SECONDS}
     connection = SqreamConnection.model_validate(reach | section)
     settings = SqreamSettings(type="sqream", function="fuzzed")
-    return settings.build("fuzzed", connection)
+    return settings.build("fuzzed", connection, Path())
 
 
 def on_time(action: Callable[[], Any]) -> Any:

@@ -36,7 +36,7 @@ class LedgerSettings(SourceSettings):
 
     can_wait: ClassVar[bool] = True
 
-    def build(self, metric, section):
+    def build(self, metric, section, state_dir):
         return Ledger(Path(self.path))
 
     def instance(self, section):

@@ -123,7 +123,7 @@ def settings_of(port: int, destination: str, **written: Any) -> StompSettings:
 
 
 def source_to(port: int, destination: str, **written: Any) -> Source:
-    return settings_of(port, destination, **written).build("test", None)
+    return settings_of(port, destination, **written).build("test", None, Path())
 
 
 def checked(port: int, **written: Any) -> Finding:
@@ -593,7 +593,7 @@ def test_messages_and_acknowledgements_pass_through_tls_both_ways_at_once(
     given = settings_of(broker.tls_port, queue, **tls_to(pem))
     files = given.broker().tls
     assert files is not None
-    with closing(given.build("test", None)) as source:
+    with closing(given.build("test", None, Path())) as source:
         source.open()
         with broker.publisher(client_context(files)) as publish:
             publish(queue, numbers(1, 3000))

@@ -24,11 +24,12 @@ from shipper.config.secret import Secret
 from shipper.core.checks import Finding, Outcome
 from shipper.core.errors import BatchToSplit, Blame, SinkUnavailable
 from shipper.core.record import Stream
-from shipper.sinks.store.settings import StoreSettings
+from shipper.sinks.store.building import build_store, store_checks
 from shipper.sinks.store.sink import StoreSink
 from shipper.store import versions
 from shipper.store.database import Database
 from shipper.store.errors import StoreUnavailable
+from shipper.store.settings import StoreSettings
 from shipper.store.timeframes import queries
 from shipper.store.timeframes.tables import METADATA, Moment
 from tests.contract.sink_contract import SinkContract
@@ -124,7 +125,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     sinks: list[StoreSink] = []
 
     def opened_sink(place: Place, **written: Any) -> StoreSink:
-        sinks.append(settings_for(place.url, **written).build(tmp_path, "tf_metadata", LOG))
+        sinks.append(build_store(settings_for(place.url, **written), tmp_path, "tf_metadata", LOG))
         return sinks[-1]
 
     yield opened_sink
@@ -689,7 +690,7 @@ def test_no_password_is_told(ready_served: Place, opened: Opened) -> None:
 
 
 def finding(place: Place, state_dir: Path, **written: Any) -> Finding:
-    (check,) = settings_for(place.url, **written).checks(state_dir, {"tf_metadata": True})
+    (check,) = store_checks(settings_for(place.url, **written), state_dir, {"tf_metadata": True})
     return check.attempt(8.0)
 
 

@@ -31,7 +31,7 @@ class TickerSettings(SourceSettings):
     word: str = "tick"
     """What it says; `never` is refused."""
 
-    def build(self, metric, section):
+    def build(self, metric, section, state_dir):
         return Ticker(self.word)
 
     def instance(self, section):

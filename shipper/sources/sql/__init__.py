@@ -6,6 +6,7 @@ SQLAlchemy and the drivers are imported when they are needed; the configuration'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -140,9 +141,9 @@ class SqlSettings(SourceSettings):
             required=self.required,
         )
 
-    def build(self, metric: str, section: Settings | None) -> Source:
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is connected yet."""
-        del section
+        del section, state_dir
         from shipper.sources.sql.source import SqlSource
 
         return SqlSource(self.reading(metric))

@@ -6,6 +6,7 @@ The driver, pysqream, is imported when a connection is opened; configuration and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -80,8 +81,9 @@ class SqreamSettings(SourceSettings):
             required=self.required,
         )
 
-    def build(self, metric: str, section: Settings | None) -> Source:
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is connected yet."""
+        del state_dir
         return SqreamSource(_connection(section), self.call(metric).sql)
 
     def instance(self, section: Settings | None) -> str:

@@ -118,9 +118,9 @@ class StompSettings(SourceSettings):
             if isinstance(entry, StompSettings)
         ]
 
-    def build(self, metric: str, section: Settings | None) -> Source:
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is connected yet."""
-        del metric, section
+        del metric, section, state_dir
         # Imported here: stomp.py is needed by who connects only.
         from shipper.sources.stomp.source import StompSource
 

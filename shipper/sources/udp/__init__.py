@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
@@ -73,9 +74,9 @@ class UdpSettings(SourceSettings):
         """The port."""
         return f"UDP port {self.local_port}"
 
-    def build(self, metric: str, section: Settings | None) -> Source:
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is bound yet."""
-        del metric, section
+        del metric, section, state_dir
         return UdpSource(self.local_port, self.format)
 
     def instance(self, section: Settings | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -153,9 +154,9 @@ class ZeromqSettings(SourceSettings):
         wire = self.wire()
         return f"TCP port {wire.endpoint}" if wire.binds else None
 
-    def build(self, metric: str, section: Settings | None) -> Source:
+    def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; no socket is opened yet."""
-        del metric, section
+        del metric, section, state_dir
         # Imported here: pyzmq is needed by who receives only.
         from shipper.sources.zeromq.source import ZeromqSource
 

@@ -18,9 +18,9 @@ from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
 from shipper.sources.stomp import StompSettings
 from shipper.store.address import read_url
+from shipper.store.settings import StoreSettings
 from shipper.wiring.timeframes.address import as_secret
 
 METRIC = "tf"

@@ -673,6 +673,25 @@ def test_what_never_reached_us_is_counted() -> None:
     assert rig.count(families.SEQUENCE_GAPS) == 3
 
 
+def test_what_a_source_has_counted_itself_is_added_to_its_family() -> None:
+    counted_itself = {families.LABEL_OVERFLOWS.name: {("user",): 2.0, ("host",): 1.0}}
+    rig = Rig(Batch([], 1, counted=counted_itself), Batch([], 2, counted=counted_itself))
+    rig.turns(2)
+
+    assert rig.count(families.LABEL_OVERFLOWS, "user") == 4
+    assert rig.count(families.LABEL_OVERFLOWS, "host") == 2
+
+
+def test_a_gauge_of_a_source_shows_the_newest_series_and_no_others() -> None:
+    rig = Rig(
+        Batch([], 1, shown={families.SPOOL_LINES.name: {("a",): 1.0, ("b",): 2.0}}),
+        Batch([], 2, shown={families.SPOOL_LINES.name: {("b",): 3.0}}),
+    )
+    rig.turns(2)
+
+    assert rig.tally.snapshot()[families.SPOOL_LINES.name] == [(("m", "b"), [3.0])]
+
+
 @pytest.mark.parametrize(
     ("batches", "lag_seconds"),
     [

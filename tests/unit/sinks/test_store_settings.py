@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from shipper.core.checks import Outcome
 from shipper.core.errors import ConfigError
-from shipper.sinks.store.settings import StoreSettings
+from shipper.sinks.store.building import build_store, store_checks
+from shipper.store.settings import StoreSettings
 
 LOG = logging.getLogger("store settings under test")
 
@@ -40,7 +41,7 @@ def test_the_address_may_come_from_the_environment(
 
 def test_an_address_that_cannot_be_looked_up_yet_is_left_to_the_check(tmp_path: Path) -> None:
     settings = written(url={"env": "NO_SUCH_VARIABLE"})
-    (check,) = settings.checks(tmp_path, {"tf_metadata": True})
+    (check,) = store_checks(settings, tmp_path, {"tf_metadata": True})
     found = check.attempt(1.0)
 
     assert settings.shown(tmp_path) == "unknown"
@@ -88,7 +89,7 @@ def test_values_that_make_no_sense_are_refused(keys: dict[str, Any]) -> None:
 
 
 def test_where_nobody_keeps_anything_nothing_is_checked(tmp_path: Path) -> None:
-    assert written().checks(tmp_path, {}) == ()
+    assert store_checks(written(), tmp_path, {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,8 @@ def test_a_check_is_required_when_section_and_some_entry_are(
     of_section: bool, of_entries: list[bool], required: bool, tmp_path: Path
 ) -> None:
     names = ("tf_metadata", "pysmurf_files_v1")
-    (check,) = written(required=of_section).checks(
-        tmp_path, dict(zip(names, of_entries, strict=False))
+    (check,) = store_checks(
+        written(required=of_section), tmp_path, dict(zip(names, of_entries, strict=False))
     )
 
     assert check.required is required
@@ -108,7 +109,7 @@ def test_a_check_is_required_when_section_and_some_entry_are(
 
 
 def test_a_sink_is_built_without_connecting(tmp_path: Path) -> None:
-    sink = written(max_batch_records=7).build(tmp_path, "tf_metadata", LOG)
+    sink = build_store(written(max_batch_records=7), tmp_path, "tf_metadata", LOG)
     sink.close()
 
     assert (sink.name, sink.max_batch_records, list(tmp_path.iterdir())) == ("store", 7, [])
@@ -116,7 +117,7 @@ def test_a_sink_is_built_without_connecting(tmp_path: Path) -> None:
 
 def test_settings_are_known_without_loading_anything_heavy() -> None:
     program = (
-        "import sys; from shipper.sinks.store.settings import StoreSettings\n"
+        "import sys; from shipper.store.settings import StoreSettings\n"
         "StoreSettings.model_validate({})\n"
         "print([name for name in ('sqlalchemy', 'alembic', 'psycopg') if name in sys.modules])"
     )

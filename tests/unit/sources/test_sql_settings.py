@@ -174,5 +174,7 @@ def test_with_one_database_the_check_is_called_by_its_name_alone() -> None:
 
 
 def test_building_connects_to_nothing() -> None:
-    source = entry(url=Secret("literal", "postgresql://no-such-host.invalid/d")).build("m", None)
+    source = entry(url=Secret("literal", "postgresql://no-such-host.invalid/d")).build(
+        "m", None, Path()
+    )
     source.close()

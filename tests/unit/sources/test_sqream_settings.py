@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_an_entry_whose_function_is_its_name_meets_no_objection_before_it_is_com
 
 
 def test_an_entry_builds_a_source_that_is_not_connected() -> None:
-    source = entry("show_locks").build("show_locks", SqreamConnection(host="db"))
+    source = entry("show_locks").build("show_locks", SqreamConnection(host="db"), Path())
 
     with pytest.raises(SourceUnavailable, match="not connected to db:5000"):
         source.read(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_other_formats_get_no_labels_of_their_own() -> None:
 
 
 def test_the_source_is_built_without_binding_anything() -> None:
-    assert isinstance(settings(host="no-such-host.invalid").build("lines", None), UdpSource)
+    assert isinstance(settings(host="no-such-host.invalid").build("lines", None, Path()), UdpSource)
 
 
 def test_the_kernel_forgets_so_reading_cannot_wait() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_secret_key_that_cannot_be_used_is_unavailable(secret: Secret) -> None
 
 
 def test_the_source_is_built_without_opening_anything() -> None:
-    built = settings(connect="tcp://no-such-host.invalid:1").build("far", None)
+    built = settings(connect="tcp://no-such-host.invalid:1").build("far", None, Path())
 
     assert isinstance(built, ZeromqSource)
 

@@ -14,8 +14,8 @@ from shipper.core.record import Batch, Stream
 from shipper.pipeline.pump import Pump
 from shipper.pipeline.spool import Parcel, Shelf, Spool, spool_path
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
 from shipper.store.sets import wanted_by
+from shipper.store.settings import StoreSettings
 from shipper.telemetry import families
 from shipper.telemetry.log import LogSettings
 from shipper.wiring.assembly import build_pump, open_spool

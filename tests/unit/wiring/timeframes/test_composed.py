@@ -14,8 +14,8 @@ from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.sinks.loki.settings import LokiSettings
-from shipper.sinks.store.settings import StoreSettings
 from shipper.sources.stomp import StompSettings
+from shipper.store.settings import StoreSettings
 from shipper.wiring.timeframes.composed import BrokerFlags, Composition, url_of_file
 from tests.support.time_frames import sqlite_url
 

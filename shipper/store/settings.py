@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,13 +10,10 @@ from pydantic import Field, field_validator
 from shipper.config.database_url import DatabaseUrl
 from shipper.config.models import Seconds, Settings
 from shipper.config.secret import Secret
-from shipper.core.checks import Check, Finding
 from shipper.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
-
-    from shipper.sinks.store.sink import StoreSink
 
 MIB = 1024 * 1024
 
@@ -112,59 +106,3 @@ class StoreSettings(Settings):
             return shown(self.address(state_dir))
         except ConfigError:
             return UNKNOWN
-
-    def build(self, state_dir: Path, table_set: str, log: Logger) -> StoreSink:
-        """Make the sink; nothing is connected yet.
-
-        Args:
-            state_dir: Where the database is when no other is named.
-            table_set: Name of the set of tables.
-            log: Where rules warn, and migrations are told.
-        """
-        # SQLAlchemy is loaded where it is used: the supervisor only reads settings.
-        from shipper.sinks.store.sink import StoreSink
-        from shipper.store.sets import load_set
-
-        return StoreSink(
-            partial(self.address, state_dir),
-            load_set(
-                table_set,
-                log=log,
-                md5_retries=self.md5_retries,
-                md5_retry_seconds=self.md5_retry_seconds,
-                site=self.site,
-                instance_id=self.instance_id,
-            ),
-            log=log,
-            connect_timeout_seconds=self.connect_timeout_seconds,
-            statement_timeout_seconds=self.statement_timeout_seconds,
-            max_batch_bytes=self.max_batch_bytes,
-            max_batch_records=self.max_batch_records,
-        )
-
-    def checks(self, state_dir: Path, table_sets: Mapping[str, bool]) -> Sequence[Check]:
-        """Return what must be true before anything is kept.
-
-        Args:
-            state_dir: Where the database is when no other is named.
-            table_sets: The sets of tables that entries want, each with whether one of these entries is required.
-        """
-        if not table_sets:
-            return ()
-        return [
-            Check(
-                "check_store_connection",
-                partial(self.check_connection, state_dir, tuple(table_sets)),
-                self.required and any(table_sets.values()),
-            )
-        ]
-
-    def check_connection(
-        self, state_dir: Path, table_sets: Sequence[str], deadline_seconds: float
-    ) -> Finding:
-        """Try whether the database lets us in and has, or lets us make, the tables."""
-        from shipper.sinks.store.check import check_store_connection
-
-        return check_store_connection(
-            partial(self.address, state_dir), table_sets, timeout_seconds=deadline_seconds / 4
-        )
