@@ -129,14 +129,17 @@ class DatabaseServer(ABC):
 
     def run(self, *words: str) -> None:
         """Run one of the server's tools as the server's account."""
-        subprocess.run(
+        ran = subprocess.run(
             words,
-            check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             timeout=START_SECONDS,
             user=self._account,
             group=self._account,
         )
+        if ran.returncode:
+            raise RuntimeError(f"{words[0]} ended with {ran.returncode}: {ran.stdout[:2000]}")
 
     @property
     def _log(self) -> Path:
@@ -239,6 +242,8 @@ class MariaDbServer(DatabaseServer):
     def prepare(self) -> None:
         self.run(
             *("mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}"),
+            # One that starts removes what others have in a folder for temporary tables (MariaDB 10.11).
+            f"--tmpdir={self.folder}",
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         )
 
@@ -272,6 +277,7 @@ class MariaDbServer(DatabaseServer):
     def _command(self) -> Sequence[str]:
         return (
             *("mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}"),
+            f"--tmpdir={self.folder}",
             *("--bind-address=127.0.0.1", f"--port={self.port}"),
             *(f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}"),
             *("--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M"),
