@@ -237,9 +237,9 @@ class SourceSettings(Settings):
         return self.store
 
     @property
-    def takes(self) -> str | None:
-        """What the entry takes for itself on this machine, like a port, so that no other may have it too."""
-        return None
+    def takes(self) -> Sequence[str]:
+        """What the entry takes for itself on this machine, like ports, so that no other may have them too."""
+        return ()
 
     @abstractmethod
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:

@@ -23,7 +23,7 @@ import zmq
 
 from shipper.config.secret import Secret
 from shipper.core.checks import Outcome
-from shipper.core.errors import SourceRefused, SourceUnavailable
+from shipper.core.errors import SourceEnded, SourceUnavailable
 from shipper.core.record import Batch, RefusedInput, Row
 from shipper.sources.zeromq.checks import try_wire
 from shipper.sources.zeromq.formats import MAX_MESSAGE_BYTES, Format
@@ -274,7 +274,7 @@ def test_an_exit_that_is_allowed_ends_the_source_after_what_came_before(
 
     assert (rows, refused) == ([{"channel": "job", "command": "STARTED"}], [])
     assert time.monotonic() - began < READ_SECONDS
-    with pytest.raises(SourceRefused, match="worker-7 sent the command exit"):
+    with pytest.raises(SourceEnded, match="worker-7 sent the command exit"):
         source.read(READ_SECONDS)
 
 

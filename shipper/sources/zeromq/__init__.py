@@ -149,10 +149,10 @@ class ZeromqSettings(SourceSettings):
         ]
 
     @property
-    def takes(self) -> str | None:
+    def takes(self) -> Sequence[str]:
         """The port that is bound."""
         wire = self.wire()
-        return f"TCP port {wire.endpoint}" if wire.binds else None
+        return (f"TCP port {wire.endpoint}",) if wire.binds else ()
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; no socket is opened yet."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shipper.core.clock import Clock, SystemClock
-from shipper.core.errors import SourceRefused, SourceUnavailable
+from shipper.core.errors import SourceEnded, SourceUnavailable
 from shipper.core.json_object import Unreadable
 from shipper.core.record import Batch, Cursor, RefusedInput, Row
 from shipper.sources.zeromq.formats import (
@@ -64,7 +64,7 @@ class ZeromqSource:
 
     def read(self, timeout_seconds: float) -> Batch:
         if self._dismissed_by:
-            raise SourceRefused(
+            raise SourceEnded(
                 f"{self._dismissed_by} sent the command exit, and allow_remote_exit is true"
             )
         if self._inlet is None:
