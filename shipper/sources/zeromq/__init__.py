@@ -5,22 +5,35 @@ The driver, pyzmq, is imported when a source is built; configuration and documen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shipper.config.models import Port, Seconds, Settings, SourceSettings
 from shipper.config.secret import Secret
-from shipper.core.checks import Check
+from shipper.core.checks import Check, Finding
 from shipper.core.ports import Source
-from shipper.sources.zeromq.checks import try_wire
+from shipper.sources.zeromq.channels.limits import MIB, Limits
+from shipper.sources.zeromq.channels.site import Site
+from shipper.sources.zeromq.checks import try_site, try_wire
 from shipper.sources.zeromq.wire import ANY_HOST, Z85_KEY, Curve, Endpoint, Wire
+
+if TYPE_CHECKING:
+    from shipper.sources.zeromq.channels.service import ChannelService
 
 DEFAULT_BIND = "tcp://127.0.0.1:7894"
 """Where the broker of ReCodEx looks for its monitor."""
+
+RECODEX_LABEL_FIELDS = ("command", "task_state")
+RECODEX_METADATA_FIELDS = ("channel", "task_id")
+"""How the messages of ReCodEx are filed: there are few commands and states, and new jobs all the time."""
+
+CHANNELS_FOLDER = "channels"
+"""Where channels are kept, in the state directory."""
 
 LONGEST_IDENTITY_BYTES = 255
 """ZeroMQ keeps the length of a name in one byte."""
@@ -34,6 +47,12 @@ def _address(text: str) -> str:
 def _identity(text: str) -> str:
     if not 1 <= len(text.encode()) <= LONGEST_IDENTITY_BYTES or text.startswith("\0"):
         raise ValueError(f"must have 1 to {LONGEST_IDENTITY_BYTES} bytes, the first of them not 0")
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or any(each in text for each in "[]/ "):
+        raise ValueError("must be a name or an address, like 127.0.0.1 or ::1, without brackets")
     return text
 
 
@@ -55,13 +74,45 @@ class CurveSettings(Settings):
 
 
 class WebSocketSettings(Settings):
-    """Where channels would be served."""
+    """Where channels are served, and how much is kept of them."""
 
-    host: str = "127.0.0.1"
-    """Address to listen on."""
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address to listen on. `*` is every IPv4 address, `::` also IPv6."""
 
     port: Port
     """Port to listen on."""
+
+    token: Secret | None = None
+    """What clients have to send as `?token=`. Absent: whoever knows the id of a job may listen."""
+
+    forget_seconds: Seconds = 300
+    """How long a channel is kept after FINISHED."""
+
+    max_channels: int = Field(default=10_000, ge=1, le=1_000_000)
+    """How many channels are kept; beyond it the oldest is forgotten."""
+
+    max_channel_messages: int = Field(default=10_000, ge=1, le=1_000_000)
+    """How many messages of a channel are kept; beyond it the oldest is passed over."""
+
+    max_bytes: int = Field(default=64 * MIB, ge=2 * MIB)
+    """What all channels together may take in memory; beyond it the oldest are forgotten."""
+
+    max_clients: int = Field(default=10_000, ge=1, le=1_000_000)
+    """How many clients may be connected; beyond it a new one is refused."""
+
+    naming_seconds: Seconds = 30
+    """How long a client may take to name its channel."""
+
+    stalled_seconds: Seconds = 30
+    """How long a client may take nothing while there is something for it."""
+
+    ping_seconds: Seconds = 20
+    """How often a client is asked for a sign of life, and how long it may take to give one."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to listen."""
+        return Endpoint(self.host, self.port)
 
 
 class ZeromqSettings(SourceSettings):
@@ -102,11 +153,24 @@ class ZeromqSettings(SourceSettings):
     allow_remote_exit: bool = False
     """`true`: the command `exit` of ReCodEx ends this metric. Else it is refused."""
 
-    websocket: WebSocketSettings | None = None
-    """Where the channels of ReCodEx are served. This version serves none, and refuses the key."""
+    websocket: WebSocketSettings | None = Field(
+        default=None, examples=[{"host": "127.0.0.1", "port": 4567}]
+    )
+    """Where the channels of ReCodEx are served. Absent: nowhere."""
 
-    idle_seconds: Seconds | None = None
-    """How long a silent channel is kept. This version serves none, and refuses the key."""
+    idle_seconds: Seconds = 3600
+    """How long a channel is kept that is silent and did not finish."""
+
+    @classmethod
+    def complete(cls, metric: str, written: dict[str, Any]) -> dict[str, Any]:
+        """File the messages of ReCodEx as they are looked for, unless the entry says otherwise."""
+        del metric
+        if written.get("format", "recodex") != "recodex":
+            return written
+        return {
+            "label_fields": list(RECODEX_LABEL_FIELDS),
+            "metadata_fields": list(RECODEX_METADATA_FIELDS),
+        } | written
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -123,44 +187,51 @@ class ZeromqSettings(SourceSettings):
         if self.allow_remote_exit and self.format != "recodex":
             raise ValueError("allow_remote_exit: is for the format recodex")
         self._keys_agree()
+        self._channels_agree()
         return self
-
-    def objections(self, section: Settings | None) -> Sequence[str]:
-        """Refuse what this version cannot do."""
-        del section
-        return [
-            f"{key}: this version serves no channels; leave the key out"
-            for key in ("websocket", "idle_seconds")
-            if getattr(self, key) is not None
-        ]
 
     @classmethod
     def checks(
         cls, section: Settings | None, entries: Mapping[str, SourceSettings]
     ) -> Sequence[Check]:
-        """Return a check of every socket."""
+        """Return a check of every socket, and one of every port where channels are served."""
         del section
         return [
-            Check(
-                f"check_zeromq_{metric}", partial(try_wire, entry.wire()), required=entry.required
-            )
+            Check(name, attempt, required=entry.required)
             for metric, entry in entries.items()
             if isinstance(entry, ZeromqSettings)
+            for name, attempt in entry.attempts(metric)
         ]
+
+    def attempts(self, metric: str) -> Iterator[tuple[str, Callable[[float], Finding]]]:
+        """Yield what has to be tried before this entry can run, each with its name."""
+        yield f"check_zeromq_{metric}", partial(try_wire, self.wire())
+        if self.websocket is not None:
+            yield f"check_channels_{metric}", partial(try_site, self.site(self.websocket))
 
     @property
     def takes(self) -> Sequence[str]:
-        """The port that is bound."""
+        """The ports that are bound."""
         wire = self.wire()
-        return (f"TCP port {wire.endpoint}",) if wire.binds else ()
+        places = [wire.endpoint] if wire.binds else []
+        if self.websocket is not None:
+            places.append(self.websocket.endpoint)
+        return [f"TCP port {place}" for place in places]
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; no socket is opened yet."""
-        del metric, section, state_dir
+        del section
         # Imported here: pyzmq is needed by who receives only.
         from shipper.sources.zeromq.source import ZeromqSource
 
-        return ZeromqSource(self.wire(), self.format, obeys_exit=self.allow_remote_exit)
+        return ZeromqSource(
+            self.wire(),
+            self.format,
+            obeys_exit=self.allow_remote_exit,
+            channels=None
+            if self.websocket is None
+            else self._channels(self.websocket, metric, state_dir),
+        )
 
     def instance(self, section: Settings | None) -> str:
         """Return `host:port` of our end, or of the far one where we connect."""
@@ -179,11 +250,51 @@ class ZeromqSettings(SourceSettings):
             curve=self._keys(),
         )
 
+    def site(self, websocket: WebSocketSettings) -> Site:
+        """Return where channels are served."""
+        return Site(
+            endpoint=websocket.endpoint,
+            token=websocket.token,
+            most_clients=websocket.max_clients,
+            naming_seconds=websocket.naming_seconds,
+            stalled_seconds=websocket.stalled_seconds,
+            ping_seconds=websocket.ping_seconds,
+            idle_seconds=self.idle_seconds,
+        )
+
+    def _channels(
+        self, websocket: WebSocketSettings, metric: str, state_dir: Path
+    ) -> ChannelService:
+        # Imported here: websockets is needed by who serves only.
+        from shipper.sources.zeromq.channels.service import ChannelService
+
+        limits = Limits(
+            forget_seconds=websocket.forget_seconds,
+            idle_seconds=self.idle_seconds,
+            most_channels=websocket.max_channels,
+            most_messages=websocket.max_channel_messages,
+            most_bytes=websocket.max_bytes,
+        )
+        path = state_dir / CHANNELS_FOLDER / f"{metric}.db"
+        log = logging.getLogger(f"shipper.{metric}")
+        return ChannelService(self.site(websocket), limits, path, log)
+
     def _keys(self) -> Curve | None:
         if self.curve is None:
             return None
         given = self.curve
         return Curve(given.secret_key, given.server_key, frozenset(given.client_keys or ()))
+
+    def _channels_agree(self) -> None:
+        if self.websocket is None:
+            if "idle_seconds" in self.model_fields_set:
+                raise ValueError("idle_seconds: is for channels, which need websocket")
+            return
+        if self.format != "recodex":
+            raise ValueError("websocket: is for the format recodex")
+        wire = self.wire()
+        if wire.binds and wire.endpoint.port == self.websocket.port:
+            raise ValueError("websocket.port: is the port of bind already")
 
     def _keys_agree(self) -> None:
         if self.curve is None:
