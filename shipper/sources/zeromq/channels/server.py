@@ -172,7 +172,7 @@ class ChannelServer:
         try:
             farewell = await self._tell_all(client)
             self._count(farewell.name.lower())
-            await client.close(farewell.code, farewell.words)
+            await _dismiss(client, farewell)
         except (ConnectionClosed, Left):
             self._count("gone")
         except Exception:  # noqa: BLE001 - the outermost call of a client: the others go on
@@ -231,6 +231,18 @@ class ChannelServer:
     def _count(self, reason: str) -> None:
         with self._lock:
             self._closed[reason] += 1
+
+
+async def _dismiss(client: ServerConnection, farewell: Farewell) -> None:
+    """Say goodbye to a client, and hang up on one that takes nothing any more.
+
+    The library (websockets 16) waits for room for its goodbye as long as the connection stands.
+    """
+    try:
+        async with asyncio.timeout(2 * CLOSE_SECONDS):
+            await client.close(farewell.code, farewell.words)
+    except TimeoutError:
+        client.transport.abort()
 
 
 async def _hear(client: ServerConnection, listener: Listener) -> None:

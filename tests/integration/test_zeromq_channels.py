@@ -1,0 +1,496 @@
+"""Channels over real sockets: the broker at one side, browsers at the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import zmq
+from websockets.asyncio import client as asyncio_client
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from shipper.config.secret import Secret
+from shipper.core.checks import Outcome
+from shipper.core.errors import SourceUnavailable
+from shipper.sources.zeromq import ZeromqSettings
+from shipper.sources.zeromq.channels.limits import LONGEST_NAME_BYTES
+from shipper.sources.zeromq.channels.server import STOP_SECONDS
+from shipper.sources.zeromq.channels.site import Site
+from shipper.sources.zeromq.checks import try_site
+from shipper.sources.zeromq.wire import Endpoint
+from tests.contract.source_contract import until
+from tests.support.channels import Stage, free_port, frozen, texts, to_the_end
+
+JOBS = "shipper_channel_jobs_total"
+TASKS = "shipper_channel_tasks_total"
+CLOSED = "shipper_channel_clients_closed_total"
+CLIENTS = "shipper_channel_clients"
+KEPT = "shipper_channels"
+SILENCE_SECONDS = 0.4
+
+NORMAL = [
+    ("job-42", "DOWNLOADED"),
+    ("job-42", "STARTED"),
+    ("job-42", "TASK", "compile-1", "COMPLETED"),
+    ("job-42", "ENDED"),
+    ("job-42", "UPLOADED"),
+    ("job-42", "FINISHED"),
+]
+TOLD = [
+    '{"command": "DOWNLOADED"}',
+    '{"command": "STARTED"}',
+    '{"command": "TASK", "task_id": "compile-1", "task_state": "COMPLETED"}',
+    '{"command": "ENDED"}',
+    '{"command": "UPLOADED"}',
+    '{"command": "FINISHED"}',
+]
+
+
+# What a client hears
+
+
+def test_history_comes_first_then_what_is_new_and_after_finished_the_end(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        for frames in NORMAL[:3]:
+            stage.say(*frames)
+        stage.received(3)
+        with stage.client("job-42") as client:
+            history = texts(client, 3)
+            for frames in NORMAL[3:]:
+                stage.say(*frames)
+            rest, code, words = to_the_end(client)
+
+    assert history + rest == TOLD
+    assert (code, words) == (1000, "")
+
+
+def test_what_the_broker_s_router_sends_is_told(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, zmq.Context() as context, context.socket(zmq.ROUTER) as broker:
+        broker.linger = 0
+        broker.router_mandatory = 1
+        broker.connect(f"tcp://127.0.0.1:{stage.zeromq_port}")
+
+        def sent(frames: tuple[str, ...]) -> bool:
+            try:
+                broker.send_multipart([b"recodex-monitor", *(each.encode() for each in frames)])
+            except zmq.ZMQError:
+                return False
+            return True
+
+        with stage.client("job-42") as client:
+            for frames in NORMAL:
+                until(lambda frames=frames: sent(frames))  # type: ignore[misc]
+            heard, code, _ = to_the_end(client)
+
+    assert (heard, code) == (TOLD, 1000)
+
+
+def test_who_comes_after_finished_gets_everything_and_the_end(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        for frames in NORMAL:
+            stage.say(*frames)
+        stage.received(len(NORMAL))
+        with stage.client("job-42") as client:
+            heard, code, _ = to_the_end(client)
+
+    assert (heard, code) == (TOLD, 1000)
+
+
+def test_several_clients_of_a_channel_get_everything_and_others_nothing(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, ExitStack() as stack:
+        clients = [stack.enter_context(stage.client("job-42")) for _ in range(3)]
+        other = stack.enter_context(stage.client("job-43"))
+        for frames in NORMAL:
+            stage.say(*frames)
+        heard = [to_the_end(client)[0] for client in clients]
+
+        with pytest.raises(TimeoutError):
+            other.recv(timeout=SILENCE_SECONDS)
+    assert heard == [TOLD] * 3
+
+
+def test_who_waits_for_a_job_that_is_not_there_yet_hears_it_when_it_begins(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, stage.client("job-42") as client:
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=SILENCE_SECONDS)
+        stage.say("job-42", "STARTED")
+
+        assert texts(client, 1) == ['{"command": "STARTED"}']
+
+
+@pytest.mark.parametrize("command", ["FAILED", "ABORTED"])
+def test_failed_and_aborted_leave_the_connection_open(tmp_path: Path, command: str) -> None:
+    with Stage(tmp_path) as stage, stage.client("job-42") as client:
+        stage.say("job-42", command)
+        first = texts(client, 1)
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=SILENCE_SECONDS)
+        stage.say("job-42", "FINISHED")
+        _, code, _ = to_the_end(client)
+
+    assert (json.loads(first[0]), code) == ({"command": command}, 1000)
+
+
+def test_what_a_client_says_later_is_passed_over(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, stage.client("job-42") as client:
+        for _ in range(100):
+            client.send("job-43")
+        stage.say("job-43", "STARTED")
+        stage.say("job-42", "FINISHED")
+
+        assert to_the_end(client)[:2] == (['{"command": "FINISHED"}'], 1000)
+
+
+# Beginning again, and forgetting
+
+
+def test_a_job_id_that_comes_again_is_told_afresh_and_outlives_the_old_one(tmp_path: Path) -> None:
+    with Stage(tmp_path, forget_seconds=0.5) as stage:
+        stage.say("job-42", "ENDED")
+        stage.say("job-42", "FINISHED")
+        stage.received(2)
+        stage.say("job-42", "STARTED")
+        stage.received(3)
+        time.sleep(0.8)
+        with stage.client("job-42") as client:
+            heard = texts(client, 1)
+            stage.say("job-42", "FINISHED")
+            rest, code, _ = to_the_end(client)
+
+    assert heard + rest == ['{"command": "STARTED"}', '{"command": "FINISHED"}']
+    assert code == 1000
+
+
+def test_after_its_time_a_channel_is_forgotten_and_a_late_client_waits_for_so_long_only(
+    tmp_path: Path,
+) -> None:
+    with Stage(tmp_path, idle_seconds=0.5, forget_seconds=0.2) as stage:
+        stage.say("job-42", "FINISHED")
+        stage.received(1)
+        until(lambda: stage.shown(KEPT) == 0)
+        with stage.client("job-42") as client:
+            heard, code, words = to_the_end(client)
+
+    assert (heard, code) == ([], 1001)
+    assert "silent for too long" in words
+
+
+def test_a_channel_that_is_silent_without_an_end_is_forgotten_and_its_clients_go(
+    tmp_path: Path,
+) -> None:
+    with Stage(tmp_path, idle_seconds=0.5) as stage, stage.client("job-42") as client:
+        stage.say("job-42", "FAILED")
+        heard, code, _ = to_the_end(client)
+        until(lambda: stage.shown(KEPT) == 0)
+
+        assert stage.counted("shipper_channels_forgotten_total") == {"silent": 1}
+    assert (heard, code) == (['{"command": "FAILED"}'], 1001)
+
+
+def test_histories_and_their_time_outlive_a_restart(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        for frames in NORMAL[:3]:
+            stage.say(*frames)
+        stage.say("other", "FINISHED")
+        stage.received(4)
+    with Stage(tmp_path, forget_seconds=0.001) as stage, stage.client("job-42") as client:
+        history = texts(client, 3)
+        until(lambda: stage.shown(KEPT) == 1)
+        stage.say("job-42", "FINISHED")
+        rest, code, _ = to_the_end(client)
+
+    assert history + rest == [*TOLD[:3], TOLD[-1]]
+    assert code == 1000
+
+
+# What is malformed
+
+
+def test_malformed_messages_are_refused_and_no_history_sees_them(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, stage.client("job") as client:
+        stage.say("job", "STARTED")
+        stage.say(b"")
+        stage.say("job")
+        stage.say("job", b"\xff")
+        stage.say("", "STARTED")
+        stage.say("0", "exit")
+        stage.say("job", "TASK", "a", "WEIRD", "surplus")
+        stage.say("job", "FINISHED")
+        heard, _, _ = to_the_end(client)
+        stage.received(8)
+
+        assert stage.shown(KEPT) == 1
+        assert sum(len(each.refused) for each in stage.batches) == 5
+    assert heard == [
+        '{"command": "STARTED"}',
+        '{"command": "TASK", "task_id": "a", "task_state": "WEIRD"}',
+        '{"command": "FINISHED"}',
+    ]
+
+
+def test_jobs_and_tasks_are_counted(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        for state in ("COMPLETED", "FAILED", "SKIPPED", "WEIRD"):
+            stage.say("a", "TASK", "x", state)
+        for frames in (("a", "FAILED"), ("a", "FINISHED"), ("b", "FINISHED"), ("c", "ABORTED")):
+            stage.say(*frames)
+        stage.received(8)
+
+        assert stage.counted(JOBS) == {"failed": 1, "finished": 1, "aborted": 1}
+        assert stage.counted(TASKS) == {"COMPLETED": 1, "FAILED": 1, "SKIPPED": 1, "other": 1}
+
+
+# Clients that misbehave
+
+
+def test_a_name_may_come_as_bytes(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage, stage.client("job-č".encode()) as client:
+        stage.say("job-č", "FINISHED")
+
+        assert to_the_end(client)[:2] == (['{"command": "FINISHED"}'], 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        pytest.param(b"\xff\xfe", 1007, "text in UTF-8", id="no text"),
+        pytest.param("", 1008, "not empty", id="empty"),
+        pytest.param("x" * (LONGEST_NAME_BYTES + 1), 1009, "", id="too long"),
+        pytest.param(None, 1008, "no channel was named in time", id="none"),
+    ],
+)
+def test_who_names_no_channel_is_sent_away(
+    tmp_path: Path, name: str | bytes | None, code: int, words: str
+) -> None:
+    with Stage(tmp_path, naming_seconds=0.5) as stage, stage.client(name) as client:
+        heard, found, told = to_the_end(client)
+
+    assert (heard, found) == ([], code)
+    assert words in told
+
+
+def test_who_leaves_without_a_word_is_noticed_before_and_after_naming_a_channel(
+    tmp_path: Path,
+) -> None:
+    with Stage(tmp_path) as stage:
+        with stage.client(), stage.client("job-42"), frozen(stage.port, "job-42"):
+            until(lambda: stage.shown(CLIENTS) == 3)
+        until(lambda: stage.shown(CLIENTS) == 0)
+
+        assert stage.counted(CLOSED) == {"gone": 3}
+
+
+def test_who_gives_no_sign_of_life_goes(tmp_path: Path) -> None:
+    with (
+        Stage(tmp_path, ping_seconds=0.2) as stage,
+        frozen(stage.port, "job-42"),
+        stage.client("job-42") as living,
+    ):
+        until(lambda: stage.shown(CLIENTS) == 2)
+        until(lambda: stage.shown(CLIENTS) == 1)
+        stage.say("job-42", "FINISHED")
+
+        assert to_the_end(living)[1] == 1000
+
+
+def test_a_slow_client_slows_nobody_and_is_sent_away(tmp_path: Path) -> None:
+    with (
+        Stage(tmp_path, stalled_seconds=0.5) as stage,
+        frozen(stage.port, "job-42"),
+        stage.client("job-42") as quick,
+    ):
+        until(lambda: stage.shown(CLIENTS) == 2)
+        for number in range(600):
+            stage.say("job-42", "TASK", f"{number:>10000}", "COMPLETED")
+        heard = texts(quick, 600)
+        until(lambda: stage.counted(CLOSED)["slow"] == 1)
+        until(lambda: stage.shown(CLIENTS) == 1)
+
+    assert [int(json.loads(text)["task_id"]) for text in heard] == list(range(600))
+
+
+def test_strangers_on_the_port_disturb_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Stage(tmp_path) as stage, stage.client("job-42") as client:
+        for content in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"", b"POST / HTTP/1.1\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", stage.port)) as stranger:
+                stranger.sendall(content)
+        stage.say("job-42", "FINISHED")
+
+        assert to_the_end(client)[1] == 1000
+    assert caplog.messages == []
+
+
+# Limits, and who may listen
+
+
+def test_when_there_are_too_many_clients_a_new_one_is_refused(tmp_path: Path) -> None:
+    with Stage(tmp_path, max_clients=2) as stage, stage.client("a"), stage.client("b"):
+        until(lambda: stage.shown(CLIENTS) == 2)
+        with pytest.raises(InvalidStatus) as refusal, stage.client("c"):
+            pass
+
+        assert refusal.value.response.status_code == 503
+        until(lambda: stage.counted(CLOSED) == {"full": 1})
+
+
+def test_when_there_are_too_many_channels_clients_of_the_oldest_are_told(tmp_path: Path) -> None:
+    with Stage(tmp_path, max_channels=1) as stage, stage.client("old") as client:
+        stage.say("old", "STARTED")
+        texts(client, 1)
+        stage.say("new", "STARTED")
+
+        assert to_the_end(client)[1] == 1013
+        until(lambda: stage.counted("shipper_channels_forgotten_total") == {"too_many": 1})
+
+
+def test_with_a_token_only_who_knows_it_may_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANNELS_TOKEN", "open sesame")
+    with Stage(tmp_path, token={"env": "CHANNELS_TOKEN"}) as stage:
+        for query in ("", "?token=", "?token=open", "?token=%FF"):
+            with pytest.raises(InvalidStatus) as refusal, stage.client("a", query):
+                pass
+            assert refusal.value.response.status_code == 401
+        with stage.client("job-42", "?x=1&token=open%20sesame") as client:
+            stage.say("job-42", "FINISHED")
+
+            assert to_the_end(client)[1] == 1000
+        until(lambda: stage.counted(CLOSED) == {"token": 4, "finished": 1})
+
+
+def test_a_token_that_is_not_where_it_should_be_is_unavailable(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SourceUnavailable, match="NO_SUCH_VARIABLE"),
+        Stage(tmp_path, token={"env": "NO_SUCH_VARIABLE"}),
+    ):
+        pass
+
+
+# Opening and closing
+
+
+def test_closing_sends_waiting_clients_away_and_waits_for_nobody_who_is_frozen(
+    tmp_path: Path,
+) -> None:
+    with (
+        Stage(tmp_path) as stage,
+        frozen(stage.port, "job-42"),
+        stage.client() as unnamed,
+        stage.client("job-43") as waiting,
+    ):
+        until(lambda: stage.shown(CLIENTS) == 3)
+        # More than the buffers of a connection hold, so that one of them is stuck in the middle of it.
+        for _ in range(600):
+            stage.say("job-42", "TASK", "x" * 10_000, "COMPLETED")
+        stage.received(600)
+        began = time.monotonic()
+        stage.close()
+        took_seconds = time.monotonic() - began
+        codes = [to_the_end(client)[1] for client in (unnamed, waiting)]
+
+    assert codes == [1001, 1001]
+    assert took_seconds < STOP_SECONDS
+
+
+def test_a_port_that_is_taken_is_unavailable_and_the_other_one_is_let_go(tmp_path: Path) -> None:
+    for taken in ("websocket", "zeromq"):
+        stage = Stage(tmp_path)
+        ports = {"websocket": stage.port, "zeromq": stage.zeromq_port}
+        with (
+            socket.create_server(("127.0.0.1", ports.pop(taken))),
+            pytest.raises(SourceUnavailable, match="Address already in use"),
+        ):
+            stage.source.open()
+        (other,) = ports.values()
+        socket.create_server(("127.0.0.1", other)).close()
+
+
+def test_opening_again_serves_again(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.source.open()
+    stage.source.open()
+    with connect(stage.url) as client:
+        client.send("job-42")
+        stage.source.close()
+
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "*", "::", "::1"])
+def test_channels_are_served_on_all_kinds_of_addresses(tmp_path: Path, host: str) -> None:
+    with Stage(tmp_path, host=host) as stage:
+        target = "[::1]" if host == "::1" else "127.0.0.1"
+        with connect(f"ws://{target}:{stage.port}") as client:
+            client.send("job-42")
+            stage.say("job-42", "FINISHED")
+
+            assert to_the_end(client)[1] == 1000
+
+
+def test_the_check_says_whether_the_port_is_free() -> None:
+    port = free_port()
+    site = Site(Endpoint("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)):
+        taken = try_site(site, 1.0)
+    free = try_site(site, 1.0)
+
+    assert (taken.outcome, free.outcome) == (Outcome.FAILED, Outcome.PASSED)
+    assert "is another program listening there" in taken.hint
+
+
+def test_the_check_says_when_there_are_too_few_files_and_when_the_token_is_missing() -> None:
+    place = Endpoint("127.0.0.1", free_port())
+    many = try_site(Site(place, most_clients=10**9), 1.0)
+    unknown = try_site(Site(place, token=Secret("env", "NO_SUCH_VARIABLE")), 1.0)
+
+    assert (many.outcome, unknown.outcome) == (Outcome.NOTED, Outcome.FAILED)
+    assert "not 1000000000" in many.text
+
+
+def test_the_state_of_a_metric_is_in_a_file_of_its_own(tmp_path: Path) -> None:
+    settings = ZeromqSettings.model_validate({"websocket": {"port": free_port()}})
+    settings.build("recodex", None, tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+    with Stage(tmp_path):
+        assert (tmp_path / "channels" / "recodex.db").exists()
+
+
+# Many
+
+
+def test_a_thousand_clients_of_a_hundred_channels_all_get_everything(tmp_path: Path) -> None:
+    async def heard(url: str, name: str) -> tuple[int, int]:
+        async with asyncio_client.connect(url, compression=None, open_timeout=30) as client:
+            await client.send(name)
+            count = 0
+            async for _ in client:
+                count += 1
+            return count, client.close_code or 0
+
+    with Stage(tmp_path) as stage:
+
+        async def all_of_them() -> list[tuple[int, int]]:
+            listening = [
+                asyncio.create_task(heard(stage.url, f"job-{number % 100}"))
+                for number in range(1000)
+            ]
+            await asyncio.to_thread(until, lambda: stage.shown(CLIENTS) == 1000)
+            for command in ("STARTED", "ENDED", "FINISHED"):
+                for number in range(100):
+                    stage.say(f"job-{number}", command)
+            return await asyncio.gather(*listening)
+
+        results = asyncio.run(all_of_them())
+
+    assert results == [(3, 1000)] * 1000
