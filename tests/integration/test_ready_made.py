@@ -21,8 +21,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 import zmq
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from shipper.demo.log_store import LogStore
+from tests.support.channels import to_the_end
 from tests.support.databases import PASSWORD as DATABASE_PASSWORD
 from tests.support.databases import Database, DatabaseServer, MariaDbServer, Servers
 from tests.support.pysmurf_publisher import VERSION, PysmurfPublisher
@@ -423,9 +426,11 @@ EVALUATION: Sequence[Sequence[str]] = [
 
 @dataclass(frozen=True)
 class Recodex(Shipped):
-    """An evaluation."""
+    """An evaluation, and what two browsers heard of it: one that came first, and one that came last."""
 
     instance: str
+    first: tuple[list[str], int, str]
+    last: tuple[list[str], int, str]
 
 
 @contextmanager
@@ -446,22 +451,40 @@ def recodex_broker(port: int) -> Iterator[Callable[..., object]]:
         yield lambda *frames: until(lambda: sent(frames))
 
 
+@contextmanager
+def browser(port: int) -> Iterator[Connection]:
+    """Connect as the web application does, and ask for the evaluation."""
+    with connect(f"ws://127.0.0.1:{port}/") as client:
+        client.send("job-42")
+        yield client
+
+
 @pytest.fixture(scope="module")
 def recodex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recodex]:
-    port = free_port()
-    changes = Changes({"metrics.recodex.bind": f"tcp://127.0.0.1:{port}"})
+    port, channels_port = free_port(), free_port()
+    changes = Changes(
+        {
+            "metrics.recodex.bind": f"tcp://127.0.0.1:{port}",
+            "metrics.recodex.websocket.port": channels_port,
+        }
+    )
     with LogStore() as loki:
         folder = tmp_path_factory.mktemp("recodex")
         with shipping("recodex.json", folder, loki, changes) as shipper:
             shipper.until_ready()
-            with recodex_broker(port) as send:
+            with recodex_broker(port) as send, browser(channels_port) as waiting:
                 for frames in EVALUATION:
                     send(*frames)
+                first = to_the_end(waiting)
                 send("0", "exit")
                 send("job-43", "ABORTED")
                 until(lambda: len(loki.lines()) == len(EVALUATION) + 1)
+            with browser(channels_port) as late:
+                last = to_the_end(late)
+            closed = {"metric": "recodex", "reason": "finished"}
+            until(lambda: shipper.value("shipper_channel_clients_closed_total", **closed) == 2)
             left = ended(shipper, loki)
-        yield Recodex(**vars(left), instance=f"127.0.0.1:{port}")
+        yield Recodex(**vars(left), instance=f"127.0.0.1:{port}", first=first, last=last)
 
 
 def test_every_message_of_recodex_is_a_line_in_its_order(recodex: Recodex) -> None:
@@ -504,6 +527,30 @@ def test_recodex_s_messages_are_counted_by_command_and_state(
     labels = {"command": command, "task_state": task_state}
 
     assert recodex.value("recodex_messages_total", **labels) == count
+
+
+@pytest.mark.parametrize("when", ["first", "last"])
+def test_a_browser_gets_the_whole_evaluation_and_its_end(recodex: Recodex, when: str) -> None:
+    texts, code, _ = getattr(recodex, when)
+
+    assert (len(texts), code) == (len(EVALUATION), 1000)
+    assert texts[4] == '{"command": "TASK", "task_id": "judge-1", "task_state": "FAILED"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "count"),
+    [
+        ("shipper_channel_jobs_total", {"outcome": "finished"}, 1),
+        ("shipper_channel_jobs_total", {"outcome": "aborted"}, 1),
+        ("shipper_channel_tasks_total", {"state": "COMPLETED"}, 2),
+        ("shipper_channel_tasks_total", {"state": "FAILED"}, 1),
+        ("shipper_channel_clients_closed_total", {"reason": "finished"}, 2),
+    ],
+)
+def test_recodex_s_jobs_tasks_and_browsers_are_counted(
+    recodex: Recodex, name: str, labels: dict[str, str], count: int
+) -> None:
+    assert recodex.value(name, metric="recodex", **labels) == count
 
 
 def test_recodex_s_order_to_exit_is_refused_and_kept(recodex: Recodex) -> None:

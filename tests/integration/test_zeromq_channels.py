@@ -25,7 +25,8 @@ from shipper.sources.zeromq.channels.site import Site
 from shipper.sources.zeromq.checks import try_site
 from shipper.sources.zeromq.wire import Endpoint
 from tests.contract.source_contract import until
-from tests.support.channels import Stage, free_port, frozen, texts, to_the_end
+from tests.support.channels import Stage, frozen, texts, to_the_end
+from tests.support.services import free_port
 
 JOBS = "shipper_channel_jobs_total"
 TASKS = "shipper_channel_tasks_total"

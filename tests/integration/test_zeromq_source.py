@@ -980,7 +980,8 @@ def test_the_whole_program_prints_the_rows_of_the_ready_made_file(tmp_path: Path
     written = json.loads((root / "config_files" / "recodex.json").read_text(encoding="utf-8"))
     (entry,) = written["metrics"].values()
     path = tmp_path / "recodex.json"
-    path.write_text(json.dumps({"metrics": {"recodex": entry | {"bind": f"tcp://{place}"}}}))
+    changed = {"bind": f"tcp://{place}", "websocket": {"port": free_port()}}
+    path.write_text(json.dumps({"metrics": {"recodex": entry | changed}}))
     with sending_process(place, "job-42"):
         outcome = subprocess.run(
             [sys.executable, "main.py", "once", "recodex", "--dry-run", "--config", str(path)],

@@ -21,15 +21,10 @@ from websockets.sync.connection import Connection
 from shipper.core.record import Batch
 from shipper.sources.zeromq import ZeromqSettings
 from tests.contract.source_contract import until
+from tests.support.services import free_port
 
 READ_SECONDS = 0.05
 CLIENT_SECONDS = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stage:
