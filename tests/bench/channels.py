@@ -1,7 +1,7 @@
 """What many clients of channels cost: connecting, memory, and how soon all of them hear a message.
 
-Source and server run in a process of their own, as in a worker, and all clients in another; all share the machine. What a
-message costs is that of the bench `zeromq`, once with the history and once without.
+Source and server run in a process of their own, as in a worker, and all clients in another; all share the machine. What
+a message costs is measured with channels and without.
 """
 
 from __future__ import annotations
