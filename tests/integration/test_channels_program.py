@@ -125,6 +125,7 @@ def test_an_exit_that_is_allowed_ends_the_program_well_with_browsers_connected(
     assert (exit_code, lines) == (0, 1)
     assert "Worker recodex: came to its end, as it was ordered." in play.shipper.stderr
     assert "ERROR" not in play.shipper.stderr
+    assert "WARNING" not in play.shipper.stderr
 
 
 def test_one_metric_that_is_told_to_exit_leaves_the_others_running(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import zmq
@@ -18,13 +20,15 @@ from websockets.sync.client import connect
 from shipper.config.secret import Secret
 from shipper.core.checks import Outcome
 from shipper.core.errors import SourceUnavailable
+from shipper.core.record import Row
 from shipper.sources.zeromq import ZeromqSettings
+from shipper.sources.zeromq.channels import server as serving
 from shipper.sources.zeromq.channels.limits import LONGEST_NAME_BYTES
 from shipper.sources.zeromq.channels.server import STOP_SECONDS
 from shipper.sources.zeromq.channels.site import Site
 from shipper.sources.zeromq.checks import try_site
 from shipper.sources.zeromq.wire import Endpoint
-from tests.contract.source_contract import until
+from tests.contract.source_contract import Rig, SourceContract, until
 from tests.support.channels import Stage, frozen, texts, to_the_end
 from tests.support.services import free_port
 
@@ -51,6 +55,31 @@ TOLD = [
     '{"command": "UPLOADED"}',
     '{"command": "FINISHED"}',
 ]
+
+
+class ServingRig(Rig):
+    def __init__(self, state_dir: Path) -> None:
+        stage = Stage(state_dir)
+        self.source = stage.source
+        self._sender = stage.connected()
+        self.release = stage.release
+
+    def say(self, text: str) -> None:
+        self._sender.send_multipart([text.encode(), b"STARTED"])
+
+    def heard(self, row: Row) -> str:
+        return str(row["channel"])
+
+
+class TestZeromqWithChannels(SourceContract):
+    far_end_can_die: ClassVar[bool] = False
+
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Iterator[Rig]:
+        rig = ServingRig(tmp_path)
+        yield rig
+        rig.source.close()
+        rig.release()
 
 
 # What a client hears
@@ -413,6 +442,33 @@ def test_a_port_that_is_taken_is_unavailable_and_the_other_one_is_let_go(tmp_pat
             stage.source.open()
         (other,) = ports.values()
         socket.create_server(("127.0.0.1", other)).close()
+
+
+def test_a_server_that_cannot_begin_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no more of anything")
+
+    monkeypatch.setattr(serving, "serve", broken)
+    with pytest.raises(SourceUnavailable, match="channels cannot be served: no more of anything"):
+        Stage(tmp_path).source.open()
+    assert "because of a fault of ours" in caplog.text
+
+
+def test_a_server_that_ends_by_itself_is_unavailable_before_a_message_is_lost(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path)
+    stage.source.open()
+    server = stage.source._channels._server  # type: ignore[attr-defined]
+    server._loop.call_soon_threadsafe(server._stop.set)
+    server._thread.join()
+
+    with pytest.raises(SourceUnavailable, match="channels are not served: its thread has ended"):
+        stage.source.read(0.1)
+    with pytest.raises(SourceUnavailable, match="no socket is open"):
+        stage.source.read(0.1)
 
 
 def test_opening_again_serves_again(tmp_path: Path) -> None:

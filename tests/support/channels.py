@@ -54,9 +54,7 @@ class Stage:
     def __enter__(self) -> Self:
         self._thread.start()
         self._opened.wait()
-        self._sender = self._context.socket(zmq.DEALER)
-        self._sender.linger = 0
-        self._sender.connect(f"tcp://127.0.0.1:{self.zeromq_port}")
+        self._sender = self.connected()
         return self
 
     def __exit__(
@@ -71,9 +69,20 @@ class Stage:
         """Stop reading, and close the source as a worker does."""
         self._stop.set()
         self._thread.join()
-        self._context.destroy(linger=0)
+        self.release()
         if self._fault is not None:
             raise self._fault
+
+    def connected(self) -> zmq.Socket[bytes]:
+        """Return a DEALER that sends to the source."""
+        sender: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        sender.linger = 0
+        sender.connect(f"tcp://127.0.0.1:{self.zeromq_port}")
+        return sender
+
+    def release(self) -> None:
+        """Let go of the senders."""
+        self._context.destroy(linger=0)
 
     @property
     def url(self) -> str:

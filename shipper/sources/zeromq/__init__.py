@@ -6,7 +6,7 @@ The driver, pyzmq, is imported when a source is built; configuration and documen
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -20,6 +20,7 @@ from shipper.core.ports import Source
 from shipper.sources.zeromq.channels.limits import MIB, Limits
 from shipper.sources.zeromq.channels.site import Site
 from shipper.sources.zeromq.checks import try_site, try_wire
+from shipper.sources.zeromq.formats import RECODEX_KEYS
 from shipper.sources.zeromq.wire import ANY_HOST, Z85_KEY, Curve, Endpoint, Wire
 
 if TYPE_CHECKING:
@@ -217,6 +218,11 @@ class ZeromqSettings(SourceSettings):
         if self.websocket is not None:
             places.append(self.websocket.endpoint)
         return [f"TCP port {place}" for place in places]
+
+    @property
+    def known_fields(self) -> Collection[str]:
+        """What the frames of ReCodEx are; tasks are not the first that a job tells of."""
+        return RECODEX_KEYS if self.format == "recodex" else ()
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; no socket is opened yet."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.sources.zeromq.channels import archive as archiving
@@ -115,6 +115,7 @@ def test_others_cannot_read_the_file(rig: Rig) -> None:
     assert rig.path.parent.stat().st_mode & 0o077 == 0
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     steps=st.lists(
         st.one_of(

@@ -129,6 +129,11 @@ def test_the_old_monitor_s_numbers_are_the_defaults() -> None:
     )
 
 
+def test_fields_that_tasks_alone_have_are_no_spelling_mistakes() -> None:
+    assert set(settings().known_fields) == {"channel", "command", "task_id", "task_state"}
+    assert set(settings(format="json").known_fields) == set()
+
+
 def test_an_entry_takes_both_its_ports() -> None:
     assert settings(websocket={"host": "::1", "port": 4567}).takes == [
         "TCP port 127.0.0.1:7894",

@@ -57,7 +57,14 @@ class ChannelServer:
         self._lock = Lock()
         self._news: set[str] = set()
         self._closed: Counter[str] = Counter()
-        self.fault = ""
+        self._fault = ""
+
+    @property
+    def fault(self) -> str:
+        """Why nobody is served; empty while somebody may be."""
+        if self._fault or self._thread is None or self._thread.is_alive():
+            return self._fault
+        return "its thread has ended"
 
     @property
     def clients(self) -> int:
@@ -88,9 +95,9 @@ class ChannelServer:
         self._thread = Thread(target=self._run, args=(door, ready), name="channels", daemon=True)
         self._thread.start()
         ready.wait()
-        if self.fault:
+        if self._fault:
             self.close()
-            raise SourceUnavailable(f"channels cannot be served: {self.fault}")
+            raise SourceUnavailable(f"channels cannot be served: {self._fault}")
 
     def wake(self, names: Collection[str]) -> None:
         """Tell the clients of these channels that there is something new; never waits for any of them."""
@@ -121,7 +128,7 @@ class ChannelServer:
             asyncio.run(self._main(door, ready))
         except Exception as error:  # noqa: BLE001 - the thread's outermost call: the source is told
             self._log.exception("The server of channels ends because of a fault of ours.")
-            self.fault = str(error) or type(error).__name__
+            self._fault = str(error) or type(error).__name__
         finally:
             door.close()
             ready.set()
