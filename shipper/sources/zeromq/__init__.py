@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from shipper.config.models import Port, Seconds, Settings, SourceSettings
+from shipper.config.models import Seconds, Settings, SourceSettings
 from shipper.config.secret import Secret
 from shipper.core.checks import Check, Finding
 from shipper.core.ports import Source
-from shipper.sources.zeromq.channels.limits import MIB, Limits
-from shipper.sources.zeromq.channels.site import Site
+from shipper.sources.zeromq.channels.settings import WebSocketSettings
 from shipper.sources.zeromq.checks import try_site, try_wire
 from shipper.sources.zeromq.formats import RECODEX_KEYS
 from shipper.sources.zeromq.wire import ANY_HOST, Z85_KEY, Curve, Endpoint, Wire
@@ -51,12 +50,6 @@ def _identity(text: str) -> str:
     return text
 
 
-def _host(text: str) -> str:
-    if not text or any(each in text for each in "[]/ "):
-        raise ValueError("must be a name or an address, like 127.0.0.1 or ::1, without brackets")
-    return text
-
-
 Address = Annotated[str, AfterValidator(_address)]
 Key = Annotated[str, StringConstraints(pattern=Z85_KEY)]
 
@@ -72,48 +65,6 @@ class CurveSettings(Settings):
 
     client_keys: Annotated[list[Key], Field(min_length=1)] | None = None
     """With `bind`: the public keys that may send. Absent: everybody who knows our public key."""
-
-
-class WebSocketSettings(Settings):
-    """Where channels are served, and how much is kept of them."""
-
-    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    """Address to listen on. `*` is every IPv4 address, `::` also IPv6."""
-
-    port: Port
-    """Port to listen on."""
-
-    token: Secret | None = None
-    """What clients have to send as `?token=`. Absent: whoever knows the id of a job may listen."""
-
-    forget_seconds: Seconds = 300
-    """How long a channel is kept after FINISHED."""
-
-    max_channels: int = Field(default=10_000, ge=1, le=1_000_000)
-    """How many channels are kept; beyond it the oldest is forgotten."""
-
-    max_channel_messages: int = Field(default=10_000, ge=1, le=1_000_000)
-    """How many messages of a channel are kept; beyond it the oldest is passed over."""
-
-    max_bytes: int = Field(default=64 * MIB, ge=2 * MIB)
-    """What all channels together may take in memory; beyond it the oldest are forgotten."""
-
-    max_clients: int = Field(default=10_000, ge=1, le=1_000_000)
-    """How many clients may be connected; beyond it a new one is refused."""
-
-    naming_seconds: Seconds = 30
-    """How long a client may take to name its channel."""
-
-    stalled_seconds: Seconds = 30
-    """How long a client may take nothing while there is something for it."""
-
-    ping_seconds: Seconds = 20
-    """How often a client is asked for a sign of life, and how long it may take to give one."""
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where to listen."""
-        return Endpoint(self.host, self.port)
 
 
 class ZeromqSettings(SourceSettings):
@@ -208,7 +159,10 @@ class ZeromqSettings(SourceSettings):
         """Yield what has to be tried before this entry can run, each with its name."""
         yield f"check_zeromq_{metric}", partial(try_wire, self.wire())
         if self.websocket is not None:
-            yield f"check_channels_{metric}", partial(try_site, self.site(self.websocket))
+            yield (
+                f"check_channels_{metric}",
+                partial(try_site, self.websocket.site(self.idle_seconds)),
+            )
 
     @property
     def takes(self) -> Sequence[str]:
@@ -256,34 +210,17 @@ class ZeromqSettings(SourceSettings):
             curve=self._keys(),
         )
 
-    def site(self, websocket: WebSocketSettings) -> Site:
-        """Return where channels are served."""
-        return Site(
-            endpoint=websocket.endpoint,
-            token=websocket.token,
-            most_clients=websocket.max_clients,
-            naming_seconds=websocket.naming_seconds,
-            stalled_seconds=websocket.stalled_seconds,
-            ping_seconds=websocket.ping_seconds,
-            idle_seconds=self.idle_seconds,
-        )
-
     def _channels(
         self, websocket: WebSocketSettings, metric: str, state_dir: Path
     ) -> ChannelService:
         # Imported here: websockets is needed by who serves only.
         from shipper.sources.zeromq.channels.service import ChannelService
 
-        limits = Limits(
-            forget_seconds=websocket.forget_seconds,
-            idle_seconds=self.idle_seconds,
-            most_channels=websocket.max_channels,
-            most_messages=websocket.max_channel_messages,
-            most_bytes=websocket.max_bytes,
-        )
         path = state_dir / CHANNELS_FOLDER / f"{metric}.db"
         log = logging.getLogger(f"shipper.{metric}")
-        return ChannelService(self.site(websocket), limits, path, log)
+        return ChannelService(
+            websocket.site(self.idle_seconds), websocket.limits(self.idle_seconds), path, log
+        )
 
     def _keys(self) -> Curve | None:
         if self.curve is None:

@@ -108,7 +108,7 @@ def test_channels_are_served_where_the_entry_says_and_kept_as_it_says() -> None:
     )
 
     assert entry.websocket is not None
-    assert entry.site(entry.websocket) == Site(
+    assert entry.websocket.site(entry.idle_seconds) == Site(
         endpoint=Endpoint("::", 4567),
         token=Secret("env", "CHANNELS_TOKEN"),
         most_clients=5,

@@ -119,7 +119,7 @@ class ChannelServer:
                 self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(STOP_SECONDS)
         if thread.is_alive():
-            self._log.warning("The server of channels did not end in time, and is left behind.")
+            self._log.warning("There are too many clients of channels to say goodbye to; the rest are hung up on.")
 
     # In its own thread
 
