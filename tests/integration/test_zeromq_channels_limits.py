@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,30 @@ def test_when_there_are_too_many_clients_a_new_one_is_refused(tmp_path: Path) ->
 
         assert refusal.value.response.status_code == 503
         until(lambda: stage.counted(CLOSED) == {"full": 1})
+
+
+def test_connections_that_never_become_clients_have_a_bound_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "UNANNOUNCED", 1)
+    with Stage(tmp_path, max_clients=1) as stage, ExitStack() as stack:
+        strangers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", stage.port), 10))
+            for _ in range(3)
+        ]
+
+        def hung_up_on(stranger: socket.socket) -> bool:
+            stranger.settimeout(SILENCE_SECONDS)
+            try:
+                return stranger.recv(1) == b""
+            except ConnectionResetError:
+                return True
+            except TimeoutError:
+                return False
+
+        until(lambda: hung_up_on(strangers[2]))
+
+        assert [hung_up_on(each) for each in strangers[:2]] == [False, False]
 
 
 def test_when_there_are_too_many_channels_clients_of_the_oldest_are_told(tmp_path: Path) -> None:
