@@ -185,9 +185,9 @@ def _objections(configuration: Configuration, vocabulary: Vocabulary) -> list[st
 def _taken_twice(configuration: Configuration) -> Iterator[str]:
     owners: dict[str, str] = {}
     for name, entry in configuration.metrics.items():
-        taken = entry.takes
-        if taken is not None and owners.setdefault(taken, name) != name:
-            yield f"@{name}: {taken} is taken by metrics.{owners[taken]} already"
+        for taken in entry.takes:
+            if owners.setdefault(taken, name) != name:
+                yield f"@{name}: {taken} is taken by metrics.{owners[taken]} already"
 
 
 def _store_objection(entry: SourceSettings, vocabulary: Vocabulary) -> str:

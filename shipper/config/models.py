@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -237,9 +237,14 @@ class SourceSettings(Settings):
         return self.store
 
     @property
-    def takes(self) -> str | None:
-        """What the entry takes for itself on this machine, like a port, so that no other may have it too."""
-        return None
+    def takes(self) -> Sequence[str]:
+        """What the entry takes for itself on this machine, like ports, so that no other may have them too."""
+        return ()
+
+    @property
+    def known_fields(self) -> Collection[str]:
+        """Fields that rows may have although those of the first batch do not, so that nobody warns of them."""
+        return ()
 
     @abstractmethod
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:

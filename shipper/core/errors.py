@@ -9,7 +9,8 @@ ShipperError                      a fault of ours; exit 1
 │   ├── SourceUnavailable         the connection is gone: open again, later
 │   │   └── SourceTimeout         the same, because the deadline of the poll passed
 │   ├── ReadRefused               the far end said no; the connection stands: ask again at the next poll
-│   └── SourceRefused             it will never serve us: stop this metric, keep the others
+│   ├── SourceRefused             it will never serve us: stop this metric, keep the others
+│   └── SourceEnded               it has come to its end, as ordered: let this metric end well
 └── SinkError
     ├── SinkUnavailable           nothing is known to be written: try the same records later
     ├── BatchToSplit              not taken as a whole: write it in smaller parts
@@ -70,6 +71,10 @@ class ReadRefused(SourceError):
 
 class SourceRefused(SourceError):
     """The source can never work here, however often it is tried."""
+
+
+class SourceEnded(SourceError):
+    """The source has come to its end, as it was ordered to; nothing is wrong, and nothing more will come."""
 
 
 class SinkError(ShipperError):

@@ -46,6 +46,7 @@ class Source(Protocol):
             SourceUnavailable: The connection is gone; call `open` before the next read.
             ReadRefused: The far end answered with an error; the connection stands.
             SourceRefused: There will never be an answer.
+            SourceEnded: Nothing more will come, as it was ordered.
         """
 
     def acknowledge(self, cursor: Cursor) -> None:

@@ -28,6 +28,9 @@ NOTHING_YET = {
 SILENT_SECONDS = 5.0
 """The supervisor reports twice a second; after so long a silence it no longer ticks."""
 
+FINE = ("running", "ended")
+"""Phases of a worker that nobody has to look after; the second is what somebody ordered."""
+
 
 @dataclass(slots=True)
 class Board:
@@ -70,13 +73,13 @@ class Board:
         return self.clock.monotonic_seconds() - self._ticked_seconds < SILENT_SECONDS
 
     def reasons_not_ready(self) -> list[str]:
-        """Return a sentence for every required worker that does not beat; empty means ready."""
+        """Return a sentence for every required worker that neither beats nor ended as ordered; empty means ready."""
         if not self.healthy():
             return ["the supervisor has not reported for some seconds"]
         return [
             f"{name}: {self._phase(name)}{self._why(name)}"
             for name, known in self.metrics.items()
-            if known["required"] and self._phase(name) != "running"
+            if known["required"] and self._phase(name) not in FINE
         ]
 
     def state(self) -> dict[str, Any]:

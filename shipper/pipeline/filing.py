@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ class FilingRules:
         max_label_values: How many distinct values of one label field become labels.
         time_field: Field that holds the line's own time; `None` for the moment of the poll.
         line: How the fields are written.
+        known_fields: Fields that rows may have although those of the first batch do not.
     """
 
     labels: Mapping[str, str]
@@ -30,6 +31,7 @@ class FilingRules:
     max_label_values: int = 100
     time_field: str | None = None
     line: Literal["json", "logfmt"] = "json"
+    known_fields: Collection[str] = ()
 
 
 class Filing:
@@ -50,7 +52,8 @@ class Filing:
         self._overflowed = overflowed
         self._unknown = unknown
         time_field = [rules.time_field] if rules.time_field is not None else []
-        self._unseen = [*rules.label_fields, *rules.metadata_fields, *time_field]
+        wanted = [*rules.label_fields, *rules.metadata_fields, *time_field]
+        self._unseen = [name for name in wanted if name not in rules.known_fields]
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
 
     def streams(self, batch: Batch) -> list[Stream]:

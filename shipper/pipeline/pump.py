@@ -80,6 +80,7 @@ class Pump:
 
         Raises:
             SourceRefused: The source can never work here.
+            SourceEnded: Nothing more will come, as it was ordered.
         """
         grid = tick = self.schedule.first(self.clock.monotonic_seconds())
         while self._wait_for(tick):
@@ -102,6 +103,7 @@ class Pump:
 
         Raises:
             SourceRefused: The source can never work here.
+            SourceEnded: Nothing more will come, as it was ordered.
         """
         self._more = False
         self.reader.state.next_seconds = tick.due_seconds + (

@@ -93,6 +93,7 @@ class Reader:
 
         Raises:
             SourceRefused: The source can never work here.
+            SourceEnded: Nothing more will come, as it was ordered.
         """
         began = self.clock.monotonic_seconds()
         self.pulse.poll_began()

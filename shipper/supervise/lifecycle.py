@@ -5,6 +5,7 @@ WAITING --its time has come--> STARTING --first beat--> RUNNING
    ^                              |                        |
    +---- died or hung: back-off --+------------------------+
    +---- died too often, or refused for good --> FAILED
+   +---- came to its end, as ordered ----------> ENDED
 ```
 """
 
@@ -17,6 +18,9 @@ from enum import StrEnum
 REFUSED_EXIT_CODE = 5
 """A worker ends with this code when it can never work here; it is not started again."""
 
+ENDED_EXIT_CODE = 6
+"""A worker ends with this code when its source came to its end, as ordered; it is not started again."""
+
 
 class Phase(StrEnum):
     """Where a worker is in its life."""
@@ -25,6 +29,12 @@ class Phase(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     FAILED = "failed"
+    ENDED = "ended"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a worker in this phase is not started again by itself."""
+        return self in (Phase.FAILED, Phase.ENDED)
 
 
 class Step(StrEnum):
@@ -174,6 +184,8 @@ def died(
     """Return the worker after its process ended by itself."""
     if exit_code == REFUSED_EXIT_CODE:
         return replace(worker, phase=Phase.FAILED, reason="it can never work here; see the log")
+    if exit_code == ENDED_EXIT_CODE:
+        return replace(worker, phase=Phase.ENDED, reason="came to its end, as it was ordered")
     how = (
         f"killed by {_signal(-exit_code)}" if exit_code < 0 else f"ended with exit code {exit_code}"
     )

@@ -43,7 +43,7 @@ class Replan:
         added: To be started.
         removed: To be stopped.
         changed: To be stopped, and started with the new plan.
-        revived: Given up, and to be started once more although the plan says the same.
+        revived: Given up or ended, and to be started once more although the plan says the same.
         told: To be told the new plan's `news`.
         unchanged: To be left alone.
     """

@@ -68,7 +68,8 @@ class Supervisor:
     def run(self, words: list[str]) -> None:
         """Keep the workers alive until `words`, which signals add to, says `stop`, then stop them all.
 
-        The word `reload` makes it follow a new configuration.
+        It also stops when no worker is left because they ended as ordered, all or some of them. The word `reload` makes
+        it follow a new configuration.
 
         Raises:
             EveryWorkerGaveUp: No worker is left that could be started again.
@@ -79,7 +80,8 @@ class Supervisor:
                     self._reload(words)
                 self.tick()
                 self.notifier.ready()
-                self._raise_if_all_gave_up()
+                if self._all_are_over():
+                    break
                 self._sleep(TICK_SECONDS)
             self.shut_down(words)
         finally:
@@ -170,15 +172,27 @@ class Supervisor:
         if worker.phase is Phase.FAILED:
             self.log.error("Worker %s: %s. It is not started again.", name, worker.reason)
             return
+        if worker.phase is Phase.ENDED:
+            self.log.info("Worker %s: %s. It is not started again.", name, worker.reason)
+            return
         wait_seconds = worker.due_seconds - self.clock.monotonic_seconds()
         self.log.warning(
             "Worker %s: %s. It is started again in %.1f s.", name, worker.reason, wait_seconds
         )
 
-    def _raise_if_all_gave_up(self) -> None:
-        working = [plan.name for plan in self.plans if not plan.attendant]
-        if working and all(self.workers[name].phase is Phase.FAILED for name in working):
+    def _all_are_over(self) -> bool:
+        """Tell whether no worker is left, and not all of them gave up.
+
+        Raises:
+            EveryWorkerGaveUp: All of them did.
+        """
+        phases = {worker.phase for worker in self._shown().values()}
+        if not phases or not all(phase.is_final for phase in phases):
+            return False
+        if phases == {Phase.FAILED}:
             raise EveryWorkerGaveUp("every worker gave up; the log says why")
+        self.log.info("No worker is left to keep alive: all have come to their end.")
+        return True
 
     # Following a new configuration
 
@@ -192,7 +206,7 @@ class Supervisor:
         except ConfigError as error:
             self.log.error("Nothing was reloaded: %s", error)  # noqa: TRY400 - no traceback for operators
             return
-        given_up = {name for name, each in self.workers.items() if each.phase is Phase.FAILED}
+        given_up = {name for name, each in self.workers.items() if each.phase.is_final}
         change = replan(self.plans, wanted, given_up=given_up)
         self._follow(change)
         self.log.info("Reloaded: %s.", change.summary())

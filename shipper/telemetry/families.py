@@ -107,6 +107,31 @@ CURSOR_LAG = _gauge("shipper_cursor_lag_seconds", "How far the cursor is behind 
 LAST_SUCCESS = _gauge(
     "shipper_last_success_timestamp_seconds", "Unix time of the last poll that succeeded."
 )
+CHANNELS = _gauge("shipper_channels", "Channels whose messages are kept for clients.")
+CHANNEL_CLIENTS = _gauge("shipper_channel_clients", "Clients of channels that are connected.")
+CHANNEL_JOBS = _counter(
+    "shipper_channel_jobs_total",
+    "Attempts at jobs that ended: finished, failed, aborted.",
+    "outcome",
+)
+CHANNEL_TASKS = _counter(
+    "shipper_channel_tasks_total",
+    "Tasks of jobs by state: COMPLETED, FAILED, SKIPPED, other.",
+    "state",
+)
+CHANNELS_FORGOTTEN = _counter(
+    "shipper_channels_forgotten_total", "Channels that are not kept any more, and why.", "reason"
+)
+CHANNEL_MESSAGES_DROPPED = _counter(
+    "shipper_channel_messages_dropped_total",
+    "Messages that clients of channels cannot get any more, and why.",
+    "reason",
+)
+CHANNEL_CLIENTS_CLOSED = _counter(
+    "shipper_channel_clients_closed_total",
+    "Connections of clients of channels that ended, and why.",
+    "reason",
+)
 WORKER_UP = _gauge("shipper_worker_up", "1 while the worker's process runs, else 0.")
 WORKER_RESTARTS = _counter("shipper_worker_restarts_total", "Workers started again.")
 STATE_DIR_FREE = Family(
@@ -145,6 +170,13 @@ FAMILIES = (
     OLDEST_UNSENT,
     CURSOR_LAG,
     LAST_SUCCESS,
+    CHANNELS,
+    CHANNEL_CLIENTS,
+    CHANNEL_JOBS,
+    CHANNEL_TASKS,
+    CHANNELS_FORGOTTEN,
+    CHANNEL_MESSAGES_DROPPED,
+    CHANNEL_CLIENTS_CLOSED,
     WORKER_UP,
     WORKER_RESTARTS,
     STATE_DIR_FREE,

@@ -178,6 +178,7 @@ def filing_rules(entry: SourceSettings, labels: Mapping[str, str]) -> FilingRule
         max_label_values=entry.max_label_values,
         time_field=entry.time_field,
         line=entry.line,
+        known_fields=entry.known_fields,
     )
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
-from shipper.core.errors import SourceRefused
+from shipper.core.errors import SourceEnded, SourceRefused
 from shipper.live.feed import FeedSender
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.pump import Pump
 from shipper.pipeline.queue import Depth
 from shipper.pipeline.spool import SpoolTaken
-from shipper.supervise.lifecycle import REFUSED_EXIT_CODE
+from shipper.supervise.lifecycle import ENDED_EXIT_CODE, REFUSED_EXIT_CODE
 from shipper.supervise.orphan import end_with_parent
 from shipper.supervise.pulse import SharedPulse
 from shipper.telemetry.log import start_logging
@@ -90,6 +90,9 @@ def _run(pump: Pump, log: Logger) -> int:
     except SourceRefused as error:
         log.error("This metric can never work here: %s", error)  # noqa: TRY400 - no traceback for operators
         return REFUSED_EXIT_CODE
+    except SourceEnded as end:
+        log.info("This metric comes to its end: %s.", end)
+        return ENDED_EXIT_CODE
     return 0
 
 

@@ -13,6 +13,7 @@ import psutil
 from rich.console import Console
 
 from tests.bench import (
+    channels,
     connections,
     lateness,
     lines,
@@ -33,6 +34,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "udp": udp.measure,
     "stomp": stomp.measure,
     "zeromq": zeromq.measure,
+    "channels": channels.measure,
     "sql": sql.measure,
     "ways": ways.measure,
     "spool": spool.measure,

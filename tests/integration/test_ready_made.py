@@ -1,7 +1,8 @@
 """The set-ups of `config_files/`, each run by the real program, against the real far ends that it is made for.
 
 What a file takes from the environment or from flags (databases, Loki, the port of the page) comes from there; what else
-has to differ is named by its place in the file. `fastmon.json` is in `test_ready_made_fastmon.py`.
+has to differ is named by its place in the file. `fastmon.json` is in `test_ready_made_fastmon.py`,
+`recodex.json` in `test_ready_made_recodex.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +21,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-import zmq
 
 from shipper.demo.log_store import LogStore
 from tests.support.databases import PASSWORD as DATABASE_PASSWORD
 from tests.support.databases import Database, DatabaseServer, MariaDbServer, Servers
 from tests.support.pysmurf_publisher import VERSION, PysmurfPublisher
-from tests.support.ready_made import DELIVERED, REJECTED, Changes, Shipped, ended, given, shipping
-from tests.support.services import free_port, need
+from tests.support.ready_made import DELIVERED, Changes, Shipped, ended, given, shipping
+from tests.support.services import need
 from tests.support.shipper_process import until
 
 # Anything in 127.0.0.0/8 is this machine.
@@ -405,109 +405,3 @@ def test_a_state_is_a_gauge_and_no_line(sql: Sql) -> None:
 
     assert gauges == {"waiting": 1, "running": 2}
     assert sql.of(job="jobs_by_state") == []
-
-
-# recodex.json
-
-EVALUATION: Sequence[Sequence[str]] = [
-    ["job-42", "DOWNLOADED"],
-    ["job-42", "STARTED"],
-    ["job-42", "TASK", "compile-1", "COMPLETED"],
-    ["job-42", "TASK", "run-1", "COMPLETED"],
-    ["job-42", "TASK", "judge-1", "FAILED"],
-    ["job-42", "ENDED"],
-    ["job-42", "UPLOADED"],
-    ["job-42", "FINISHED"],
-]
-
-
-@dataclass(frozen=True)
-class Recodex(Shipped):
-    """An evaluation."""
-
-    instance: str
-
-
-@contextmanager
-def recodex_broker(port: int) -> Iterator[Callable[..., object]]:
-    """Connect as the broker does: a ROUTER that knows its monitor by name; gives what sends a message."""
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as broker:
-        broker.linger = 0
-        broker.router_mandatory = 1
-        broker.connect(f"tcp://127.0.0.1:{port}")
-
-        def sent(frames: Sequence[str]) -> bool:
-            # Until the monitor has told its name there is nobody to send to.
-            with suppress(zmq.ZMQError):
-                broker.send_multipart([b"recodex-monitor", *(each.encode() for each in frames)])
-                return True
-            return False
-
-        yield lambda *frames: until(lambda: sent(frames))
-
-
-@pytest.fixture(scope="module")
-def recodex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recodex]:
-    port = free_port()
-    changes = Changes({"metrics.recodex.bind": f"tcp://127.0.0.1:{port}"})
-    with LogStore() as loki:
-        folder = tmp_path_factory.mktemp("recodex")
-        with shipping("recodex.json", folder, loki, changes) as shipper:
-            shipper.until_ready()
-            with recodex_broker(port) as send:
-                for frames in EVALUATION:
-                    send(*frames)
-                send("0", "exit")
-                send("job-43", "ABORTED")
-                until(lambda: len(loki.lines()) == len(EVALUATION) + 1)
-            left = ended(shipper, loki)
-        yield Recodex(**vars(left), instance=f"127.0.0.1:{port}")
-
-
-def test_every_message_of_recodex_is_a_line_in_its_order(recodex: Recodex) -> None:
-    by_time = [list(row.values()) for row in recodex.rows()]
-
-    assert by_time == [*EVALUATION, ["job-43", "ABORTED"]]
-
-
-def test_a_line_of_recodex_names_the_frames_of_its_message(recodex: Recodex) -> None:
-    (row,) = recodex.rows(task_state="FAILED")
-
-    assert row == {
-        "channel": "job-42",
-        "command": "TASK",
-        "task_id": "judge-1",
-        "task_state": "FAILED",
-    }
-
-
-def test_recodex_s_labels_are_few_and_its_names_are_structured_metadata(recodex: Recodex) -> None:
-    (line,) = recodex.of(task_state="FAILED")
-
-    assert line.labels == {
-        "job": "recodex",
-        "service_name": "zeromq",
-        "instance": recodex.instance,
-        "command": "TASK",
-        "task_state": "FAILED",
-    }
-    assert given(line) == {"channel": "job-42", "task_id": "judge-1"}
-
-
-@pytest.mark.parametrize(
-    ("command", "task_state", "count"),
-    [("TASK", "COMPLETED", 2), ("TASK", "FAILED", 1), ("FINISHED", "", 1)],
-)
-def test_recodex_s_messages_are_counted_by_command_and_state(
-    recodex: Recodex, command: str, task_state: str, count: int
-) -> None:
-    labels = {"command": command, "task_state": task_state}
-
-    assert recodex.value("recodex_messages_total", **labels) == count
-
-
-def test_recodex_s_order_to_exit_is_refused_and_kept(recodex: Recodex) -> None:
-    refused = {"metric": "recodex", "sink": "source", "reason": "exit_refused"}
-
-    assert recodex.value(REJECTED, **refused) == 1
-    assert recodex.exit_code == 0

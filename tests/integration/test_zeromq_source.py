@@ -23,7 +23,7 @@ import zmq
 
 from shipper.config.secret import Secret
 from shipper.core.checks import Outcome
-from shipper.core.errors import SourceRefused, SourceUnavailable
+from shipper.core.errors import SourceEnded, SourceUnavailable
 from shipper.core.record import Batch, RefusedInput, Row
 from shipper.sources.zeromq.checks import try_wire
 from shipper.sources.zeromq.formats import MAX_MESSAGE_BYTES, Format
@@ -274,7 +274,7 @@ def test_an_exit_that_is_allowed_ends_the_source_after_what_came_before(
 
     assert (rows, refused) == ([{"channel": "job", "command": "STARTED"}], [])
     assert time.monotonic() - began < READ_SECONDS
-    with pytest.raises(SourceRefused, match="worker-7 sent the command exit"):
+    with pytest.raises(SourceEnded, match="worker-7 sent the command exit"):
         source.read(READ_SECONDS)
 
 
@@ -980,7 +980,8 @@ def test_the_whole_program_prints_the_rows_of_the_ready_made_file(tmp_path: Path
     written = json.loads((root / "config_files" / "recodex.json").read_text(encoding="utf-8"))
     (entry,) = written["metrics"].values()
     path = tmp_path / "recodex.json"
-    path.write_text(json.dumps({"metrics": {"recodex": entry | {"bind": f"tcp://{place}"}}}))
+    changed = {"bind": f"tcp://{place}", "websocket": {"port": free_port()}}
+    path.write_text(json.dumps({"metrics": {"recodex": entry | changed}}))
     with sending_process(place, "job-42"):
         outcome = subprocess.run(
             [sys.executable, "main.py", "once", "recodex", "--dry-run", "--config", str(path)],

@@ -70,9 +70,9 @@ class UdpSettings(SourceSettings):
         return LocalPort(self.host, self.port, self.receive_buffer_bytes)
 
     @property
-    def takes(self) -> str:
+    def takes(self) -> Sequence[str]:
         """The port."""
-        return f"UDP port {self.local_port}"
+        return (f"UDP port {self.local_port}",)
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is bound yet."""

@@ -5,22 +5,35 @@ The driver, pyzmq, is imported when a source is built; configuration and documen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from shipper.config.models import Port, Seconds, Settings, SourceSettings
+from shipper.config.models import Seconds, Settings, SourceSettings
 from shipper.config.secret import Secret
-from shipper.core.checks import Check
+from shipper.core.checks import Check, Finding
 from shipper.core.ports import Source
-from shipper.sources.zeromq.checks import try_wire
+from shipper.sources.zeromq.channels.settings import WebSocketSettings
+from shipper.sources.zeromq.checks import try_site, try_wire
+from shipper.sources.zeromq.formats import RECODEX_KEYS
 from shipper.sources.zeromq.wire import ANY_HOST, Z85_KEY, Curve, Endpoint, Wire
+
+if TYPE_CHECKING:
+    from shipper.sources.zeromq.channels.service import ChannelService
 
 DEFAULT_BIND = "tcp://127.0.0.1:7894"
 """Where the broker of ReCodEx looks for its monitor."""
+
+RECODEX_LABEL_FIELDS = ("command", "task_state")
+RECODEX_METADATA_FIELDS = ("channel", "task_id")
+"""How the messages of ReCodEx are filed: there are few commands and states, and new jobs all the time."""
+
+CHANNELS_FOLDER = "channels"
+"""Where channels are kept, in the state directory."""
 
 LONGEST_IDENTITY_BYTES = 255
 """ZeroMQ keeps the length of a name in one byte."""
@@ -52,16 +65,6 @@ class CurveSettings(Settings):
 
     client_keys: Annotated[list[Key], Field(min_length=1)] | None = None
     """With `bind`: the public keys that may send. Absent: everybody who knows our public key."""
-
-
-class WebSocketSettings(Settings):
-    """Where channels would be served."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-
-    port: Port
-    """Port to listen on."""
 
 
 class ZeromqSettings(SourceSettings):
@@ -102,11 +105,24 @@ class ZeromqSettings(SourceSettings):
     allow_remote_exit: bool = False
     """`true`: the command `exit` of ReCodEx ends this metric. Else it is refused."""
 
-    websocket: WebSocketSettings | None = None
-    """Where the channels of ReCodEx are served. This version serves none, and refuses the key."""
+    websocket: WebSocketSettings | None = Field(
+        default=None, examples=[{"host": "127.0.0.1", "port": 4567}]
+    )
+    """Where the channels of ReCodEx are served. Absent: nowhere."""
 
-    idle_seconds: Seconds | None = None
-    """How long a silent channel is kept. This version serves none, and refuses the key."""
+    idle_seconds: Seconds = 3600
+    """How long a channel is kept that is silent and did not finish."""
+
+    @classmethod
+    def complete(cls, metric: str, written: dict[str, Any]) -> dict[str, Any]:
+        """File the messages of ReCodEx as they are looked for, unless the entry says otherwise."""
+        del metric
+        if written.get("format", "recodex") != "recodex":
+            return written
+        return {
+            "label_fields": list(RECODEX_LABEL_FIELDS),
+            "metadata_fields": list(RECODEX_METADATA_FIELDS),
+        } | written
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -123,44 +139,59 @@ class ZeromqSettings(SourceSettings):
         if self.allow_remote_exit and self.format != "recodex":
             raise ValueError("allow_remote_exit: is for the format recodex")
         self._keys_agree()
+        self._channels_agree()
         return self
-
-    def objections(self, section: Settings | None) -> Sequence[str]:
-        """Refuse what this version cannot do."""
-        del section
-        return [
-            f"{key}: this version serves no channels; leave the key out"
-            for key in ("websocket", "idle_seconds")
-            if getattr(self, key) is not None
-        ]
 
     @classmethod
     def checks(
         cls, section: Settings | None, entries: Mapping[str, SourceSettings]
     ) -> Sequence[Check]:
-        """Return a check of every socket."""
+        """Return a check of every socket, and one of every port where channels are served."""
         del section
         return [
-            Check(
-                f"check_zeromq_{metric}", partial(try_wire, entry.wire()), required=entry.required
-            )
+            Check(name, attempt, required=entry.required)
             for metric, entry in entries.items()
             if isinstance(entry, ZeromqSettings)
+            for name, attempt in entry.attempts(metric)
         ]
 
+    def attempts(self, metric: str) -> Iterator[tuple[str, Callable[[float], Finding]]]:
+        """Yield what has to be tried before this entry can run, each with its name."""
+        yield f"check_zeromq_{metric}", partial(try_wire, self.wire())
+        if self.websocket is not None:
+            yield (
+                f"check_channels_{metric}",
+                partial(try_site, self.websocket.site(self.idle_seconds)),
+            )
+
     @property
-    def takes(self) -> str | None:
-        """The port that is bound."""
+    def takes(self) -> Sequence[str]:
+        """The ports that are bound."""
         wire = self.wire()
-        return f"TCP port {wire.endpoint}" if wire.binds else None
+        places = [wire.endpoint] if wire.binds else []
+        if self.websocket is not None:
+            places.append(self.websocket.endpoint)
+        return [f"TCP port {place}" for place in places]
+
+    @property
+    def known_fields(self) -> Collection[str]:
+        """What the frames of ReCodEx are; tasks are not the first that a job tells of."""
+        return RECODEX_KEYS if self.format == "recodex" else ()
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; no socket is opened yet."""
-        del metric, section, state_dir
+        del section
         # Imported here: pyzmq is needed by who receives only.
         from shipper.sources.zeromq.source import ZeromqSource
 
-        return ZeromqSource(self.wire(), self.format, obeys_exit=self.allow_remote_exit)
+        return ZeromqSource(
+            self.wire(),
+            self.format,
+            obeys_exit=self.allow_remote_exit,
+            channels=None
+            if self.websocket is None
+            else self._channels(self.websocket, metric, state_dir),
+        )
 
     def instance(self, section: Settings | None) -> str:
         """Return `host:port` of our end, or of the far one where we connect."""
@@ -179,11 +210,34 @@ class ZeromqSettings(SourceSettings):
             curve=self._keys(),
         )
 
+    def _channels(
+        self, websocket: WebSocketSettings, metric: str, state_dir: Path
+    ) -> ChannelService:
+        # Imported here: websockets is needed by who serves only.
+        from shipper.sources.zeromq.channels.service import ChannelService
+
+        path = state_dir / CHANNELS_FOLDER / f"{metric}.db"
+        log = logging.getLogger(f"shipper.{metric}")
+        return ChannelService(
+            websocket.site(self.idle_seconds), websocket.limits(self.idle_seconds), path, log
+        )
+
     def _keys(self) -> Curve | None:
         if self.curve is None:
             return None
         given = self.curve
         return Curve(given.secret_key, given.server_key, frozenset(given.client_keys or ()))
+
+    def _channels_agree(self) -> None:
+        if self.websocket is None:
+            if "idle_seconds" in self.model_fields_set:
+                raise ValueError("idle_seconds: is for channels, which need websocket")
+            return
+        if self.format != "recodex":
+            raise ValueError("websocket: is for the format recodex")
+        wire = self.wire()
+        if wire.binds and wire.endpoint.port == self.websocket.port:
+            raise ValueError("websocket.port: is the port of bind already")
 
     def _keys_agree(self) -> None:
         if self.curve is None:

@@ -6,12 +6,12 @@ would never come again (libzmq 4.3.5).
 
 from __future__ import annotations
 
-import socket
-
 from shipper.core.checks import Finding, Outcome
 from shipper.core.errors import SourceUnavailable
+from shipper.sources.zeromq.channels.site import Site, room_for
 from shipper.sources.zeromq.greeting import mechanism
-from shipper.sources.zeromq.wire import Endpoint, Wire
+from shipper.sources.zeromq.port import bound
+from shipper.sources.zeromq.wire import Wire
 
 _HINTS = (
     ("already in use", "is another program listening there, or another Shipper?"),
@@ -35,28 +35,35 @@ def try_wire(wire: Wire, deadline_seconds: float) -> Finding:
         if wire.curve is not None:
             wire.curve.reveal()
         if wire.binds:
-            _bind_and_let_go(wire.endpoint)
+            bound(wire.endpoint).close()
             return Finding(Outcome.PASSED, f"{wire.endpoint} is free")
         spoken = mechanism(wire.endpoint, deadline_seconds / 2)
     except SourceUnavailable as error:
-        text = str(error)
-        hint = next((hint for fragment, hint in _HINTS if fragment in text), "")
-        return Finding(Outcome.FAILED, text, hint)
+        return _failed(error)
     return _judged(wire, spoken)
 
 
-def _bind_and_let_go(endpoint: Endpoint) -> None:
-    """Bind as ZeroMQ will, and listen to nobody."""
-    local = endpoint.found_here()
-    family = socket.AF_INET6 if local.is_ipv6 else socket.AF_INET
+def try_site(site: Site, deadline_seconds: float) -> Finding:
+    """Try what channels need: the port, the token, and files for all clients."""
+    del deadline_seconds  # nobody is asked who could be slow
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if local.is_ipv6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            probe.bind((local.host, local.port))
-    except OSError as error:
-        raise SourceUnavailable(f"cannot listen on {endpoint}: {error.strerror}") from error
+        site.reveal()
+        bound(site.endpoint).close()
+    except SourceUnavailable as error:
+        return _failed(error)
+    if (room := room_for(site.most_clients)) < site.most_clients:
+        return Finding(
+            Outcome.NOTED,
+            f"{site.endpoint} is free; there is room for {room} clients, not {site.most_clients}",
+            "raise the hard limit of open files (LimitNOFILE), or lower max_clients",
+        )
+    return Finding(Outcome.PASSED, f"{site.endpoint} is free for clients of channels")
+
+
+def _failed(error: SourceUnavailable) -> Finding:
+    text = str(error)
+    hint = next((hint for fragment, hint in _HINTS if fragment in text), "")
+    return Finding(Outcome.FAILED, text, hint)
 
 
 def _judged(wire: Wire, spoken: str) -> Finding:

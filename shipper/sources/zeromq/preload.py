@@ -1,5 +1,7 @@
-"""Imported once, by the process that workers are forked from: the driver, which all of them then share."""
+"""Imported once, by the process that workers are forked from: the drivers, which all of them then share."""
 
 from __future__ import annotations
 
-import shipper.sources.zeromq.source  # noqa: F401 - all that matters is that it is loaded, and pyzmq with it
+# All that matters is that they are loaded, and pyzmq and websockets with them.
+import shipper.sources.zeromq.channels.service
+import shipper.sources.zeromq.source  # noqa: F401

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from shipper.core.clock import Clock, SystemClock
-from shipper.core.errors import SourceRefused, SourceUnavailable
+from shipper.core.errors import SourceEnded, SourceUnavailable
 from shipper.core.json_object import Unreadable
 from shipper.core.record import Batch, Cursor, RefusedInput, Row
 from shipper.sources.zeromq.formats import (
@@ -20,6 +21,9 @@ from shipper.sources.zeromq.formats import (
 )
 from shipper.sources.zeromq.inlet import Frames, Inlet
 from shipper.sources.zeromq.wire import Wire
+
+if TYPE_CHECKING:
+    from shipper.sources.zeromq.channels.service import ChannelService
 
 MAX_BATCH_RECORDS = 5000
 MAX_BATCH_BYTES = 1024 * 1024
@@ -42,10 +46,12 @@ class ZeromqSource:
         form: Format,
         *,
         obeys_exit: bool = False,
+        channels: ChannelService | None = None,
         gather_seconds: float = GATHER_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         self._wire = wire
+        self._channels = channels
         self._gather_seconds = gather_seconds
         self._clock = clock or SystemClock()
         self._reading = _Reading(
@@ -60,20 +66,30 @@ class ZeromqSource:
     def open(self, cursor: Cursor | None = None) -> None:
         del cursor  # nobody sends a message twice
         self.close()
-        self._inlet = Inlet(self._wire)
+        try:
+            if self._channels is not None:
+                self._channels.open()
+            self._inlet = Inlet(self._wire)
+        except SourceUnavailable:
+            self.close()
+            raise
 
     def read(self, timeout_seconds: float) -> Batch:
         if self._dismissed_by:
-            raise SourceRefused(
+            raise SourceEnded(
                 f"{self._dismissed_by} sent the command exit, and allow_remote_exit is true"
             )
         if self._inlet is None:
             raise SourceUnavailable(f"no socket is open for {self._wire.endpoint}")
         try:
-            return self._gathered(self._inlet, timeout_seconds)
+            if self._channels is not None:
+                # Before anything is taken that could not be told.
+                self._channels.raise_fault()
+            batch = self._gathered(self._inlet, timeout_seconds)
         except SourceUnavailable:
             self.close()
             raise
+        return batch if self._channels is None else _published(batch, self._channels)
 
     def acknowledge(self, cursor: Cursor) -> None:
         """Tell nobody: the senders listen to nothing."""
@@ -83,6 +99,8 @@ class ZeromqSource:
         inlet, self._inlet = self._inlet, None
         if inlet is not None:
             inlet.close()
+        if self._channels is not None:
+            self._channels.close()
 
     def _gathered(self, inlet: Inlet, timeout_seconds: float) -> Batch:
         """Return what comes until there is enough, or the first of it or the caller has waited long enough."""
@@ -107,6 +125,12 @@ class ZeromqSource:
             raise SourceUnavailable(inlet.refusal)
         self._dismissed_by = gathered.dismissed_by
         return gathered.batch(self._clock.now_ns())
+
+
+def _published(batch: Batch, channels: ChannelService) -> Batch:
+    """Tell clients what came, and return the batch with what there is to count."""
+    channels.publish(batch.rows)
+    return replace(batch, counted=channels.counted(), shown=channels.shown())
 
 
 @dataclass(frozen=True, slots=True)

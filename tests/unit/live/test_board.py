@@ -68,6 +68,12 @@ def test_it_is_ready_when_every_required_worker_runs(rig: Rig) -> None:
     assert rig.board.state()["ready"] is True
 
 
+def test_a_required_worker_that_ended_as_ordered_is_not_missed(rig: Rig) -> None:
+    rig.supervised(show_locks={"phase": "ended", "reason": "came to its end, as it was ordered"})
+
+    assert rig.board.reasons_not_ready() == []
+
+
 @pytest.mark.parametrize(
     ("workers", "reason"),
     [

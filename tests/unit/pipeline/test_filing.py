@@ -160,6 +160,15 @@ def test_fields_that_no_row_has_are_told_once() -> None:
     assert told == [(["b", "d"], ["a", "x", "c"])]
 
 
+def test_fields_that_are_known_to_come_later_are_not_missed() -> None:
+    told: list[list[str]] = []
+    rules = FilingRules({}, label_fields=["a", "b"], metadata_fields=["c"], known_fields=("b", "c"))
+    filing = Filing(rules, lambda _name: None, lambda missing, _there: told.append(list(missing)))
+    filing.streams(Batch([{"x": 1}]))
+
+    assert told == [["a"]]
+
+
 def test_what_is_known_about_a_row_becomes_its_structured_metadata() -> None:
     filing = Filing(FilingRules({"job": "m"}), lambda _name: None)
     (stream,) = filing.streams(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from shipper.config.secret import Secret
 from shipper.core.errors import SourceUnavailable
 from shipper.sources.zeromq import ZeromqSettings
+from shipper.sources.zeromq.channels.site import Site
 from shipper.sources.zeromq.source import ZeromqSource
 from shipper.sources.zeromq.wire import Curve, Endpoint, Wire
 
@@ -62,6 +63,14 @@ def test_connecting_stands_instead_of_binding() -> None:
         pytest.param({"topics": ["a"]}, id="topics without sub"),
         pytest.param({"allow_remote_exit": True, "format": "json"}, id="an exit without command"),
         pytest.param({"receive_high_water_mark_records": 0}, id="no bound"),
+        pytest.param({"websocket": {}}, id="channels without a port"),
+        pytest.param({"websocket": {"port": 1, "host": "[::1]"}}, id="brackets"),
+        pytest.param({"websocket": {"port": 1, "host": ""}}, id="no host"),
+        pytest.param({"websocket": {"port": 1}, "format": "json"}, id="channels of JSON"),
+        pytest.param({"websocket": {"port": 7894}}, id="one port for both"),
+        pytest.param({"websocket": {"port": 1, "max_clients": 0}}, id="no clients"),
+        pytest.param({"websocket": {"port": 1, "token": "secret"}}, id="the token itself"),
+        pytest.param({"idle_seconds": 60}, id="nothing to be idle"),
         pytest.param({"curve": {}}, id="no keys"),
         pytest.param({"curve": {"secret_key": KEY}}, id="the secret itself"),
         pytest.param({"curve": {"secret_key": SECRET, "client_keys": []}}, id="nobody admitted"),
@@ -84,19 +93,71 @@ def test_what_cannot_be_is_refused(written: dict[str, Any]) -> None:
         settings(**written)
 
 
+def test_channels_are_served_where_the_entry_says_and_kept_as_it_says() -> None:
+    entry = settings(
+        idle_seconds=60,
+        websocket={
+            "host": "::",
+            "port": 4567,
+            "token": {"env": "CHANNELS_TOKEN"},
+            "max_clients": 5,
+            "naming_seconds": 1,
+            "stalled_seconds": 2,
+            "ping_seconds": 3,
+        },
+    )
+
+    assert entry.websocket is not None
+    assert entry.websocket.site(entry.idle_seconds) == Site(
+        endpoint=Endpoint("::", 4567),
+        token=Secret("env", "CHANNELS_TOKEN"),
+        most_clients=5,
+        naming_seconds=1,
+        stalled_seconds=2,
+        ping_seconds=3,
+        idle_seconds=60,
+    )
+
+
+def test_the_old_monitor_s_numbers_are_the_defaults() -> None:
+    entry = settings(websocket={"port": 4567})
+
+    assert entry.websocket is not None
+    assert (entry.websocket.host, entry.websocket.forget_seconds, entry.idle_seconds) == (
+        *("127.0.0.1", 300),
+        3600,
+    )
+
+
+def test_fields_that_tasks_alone_have_are_no_spelling_mistakes() -> None:
+    assert set(settings().known_fields) == {"channel", "command", "task_id", "task_state"}
+    assert set(settings(format="json").known_fields) == set()
+
+
+def test_an_entry_takes_both_its_ports() -> None:
+    assert settings(websocket={"host": "::1", "port": 4567}).takes == [
+        "TCP port 127.0.0.1:7894",
+        "TCP port [::1]:4567",
+    ]
+    assert settings(connect="tcp://a:1").takes == []
+
+
 @pytest.mark.parametrize(
-    "written",
-    [{"websocket": {"port": 4567}}, {"idle_seconds": 60}],
-    ids=lambda each: next(iter(each)),
+    ("written", "label_fields", "metadata_fields"),
+    [
+        ({}, ["command", "task_state"], ["channel", "task_id"]),
+        ({"format": "recodex", "label_fields": []}, [], ["channel", "task_id"]),
+        ({"metadata_fields": ["task_id"]}, ["command", "task_state"], ["task_id"]),
+        ({"format": "json"}, [], []),
+    ],
+    ids=["recodex", "no labels", "no channel", "json"],
 )
-def test_channels_are_refused_as_long_as_they_are_not_served(written: dict[str, Any]) -> None:
-    (objection,) = settings(**written).objections(None)
+def test_messages_of_recodex_are_filed_as_they_are_looked_for_unless_the_entry_says_otherwise(
+    written: dict[str, Any], label_fields: list[str], metadata_fields: list[str]
+) -> None:
+    entry = settings(**ZeromqSettings.complete("recodex", written))
 
-    assert objection == f"{next(iter(written))}: this version serves no channels; leave the key out"
-
-
-def test_what_is_not_written_is_not_objected_to() -> None:
-    assert settings().objections(None) == []
+    assert (entry.label_fields, entry.metadata_fields) == (label_fields, metadata_fields)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +201,14 @@ def test_senders_may_drop_what_they_cannot_hand_over_so_reading_does_not_wait() 
 
 def test_every_entry_has_a_check_that_can_be_sent_to_another_process() -> None:
     secret = {"curve": {"secret_key": SECRET}}
-    entries = {"one": settings(**secret), "two": settings(bind="tcp://*:2", required=False)}
+    entries = {
+        "one": settings(**secret),
+        "two": settings(bind="tcp://*:2", websocket={"port": 3}, required=False),
+    }
     checks = pickle.loads(pickle.dumps(ZeromqSettings.checks(None, entries)))  # noqa: S301 - our own
 
     assert [(each.name, each.required) for each in checks] == [
         ("check_zeromq_one", True),
         ("check_zeromq_two", False),
+        ("check_channels_two", False),
     ]

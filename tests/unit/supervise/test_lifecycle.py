@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.supervise.lifecycle import (
+    ENDED_EXIT_CODE,
     REFUSED_EXIT_CODE,
     Phase,
     Policy,
@@ -159,6 +160,13 @@ def test_a_worker_that_can_never_work_is_given_up_at_once() -> None:
     worker = died_at(Worker(Phase.RUNNING), 100, REFUSED_EXIT_CODE)
 
     assert (worker.phase, worker.reason) == (Phase.FAILED, "it can never work here; see the log")
+
+
+def test_a_worker_that_came_to_its_end_is_not_started_again_and_was_not_given_up() -> None:
+    worker = died_at(Worker(Phase.RUNNING), 100, ENDED_EXIT_CODE)
+
+    assert (worker.phase, worker.crashes) == (Phase.ENDED, 0)
+    assert next_step(worker, sight(10**6), timeout_seconds=9, policy=POLICY) is Step.NOTHING
 
 
 def test_after_too_many_crashes_in_a_row_a_worker_is_given_up() -> None:

@@ -11,7 +11,7 @@ import pytest
 from shipper.core.errors import ConfigError, EveryWorkerGaveUp
 from shipper.supervise import child as children
 from shipper.supervise import supervisor as supervising
-from shipper.supervise.lifecycle import REFUSED_EXIT_CODE, Phase, Policy, Worker
+from shipper.supervise.lifecycle import ENDED_EXIT_CODE, REFUSED_EXIT_CODE, Phase, Policy, Worker
 from shipper.supervise.plan import WorkerPlan
 from shipper.supervise.pulse import BEAT, POLL_BEGAN, POLLS
 from shipper.supervise.supervisor import REPORT_SECONDS, STUCK_POLL_SECONDS, Supervisor
@@ -241,6 +241,33 @@ def test_when_every_worker_gave_up_the_run_ends_and_nothing_is_left(attended: Ri
     with pytest.raises(EveryWorkerGaveUp, match=r"^every worker gave up; the log says why$"):
         attended.supervisor.run(attended.words)
     assert attended.process("web").exitcode == -9
+
+
+@pytest.mark.parametrize("b_ends_with", [ENDED_EXIT_CODE, REFUSED_EXIT_CODE])
+def test_when_no_worker_is_left_and_one_ended_as_ordered_the_run_ends_well(
+    rig: Rig, b_ends_with: int
+) -> None:
+    rig.while_sleeping = [
+        lambda: rig.process("a").die(ENDED_EXIT_CODE),
+        lambda: rig.process("b").die(b_ends_with),
+    ]
+    rig.supervisor.run(rig.words)
+
+    assert (rig.worker("a").phase, rig.words) == (Phase.ENDED, [])
+    assert "STOPPING=1" in rig.notifier.sent
+
+
+def test_a_run_goes_on_while_one_worker_of_two_ended_as_ordered(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rig.run_until_stopped(lambda: rig.process("a").die(ENDED_EXIT_CODE), lambda: None)
+
+    assert rig.process("b").exitcode == 0
+    assert rig.context.started("a") == 1
+    assert (
+        "Worker a: came to its end, as it was ordered. It is not started again." in caplog.messages
+    )
 
 
 def test_an_attendant_that_gave_up_does_not_end_the_run(attended: Rig) -> None:
@@ -493,9 +520,12 @@ def test_several_signals_ask_for_one_reload(rig: Rig, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("says", ["assignment", "another"])
-def test_a_worker_that_was_given_up_gets_another_chance(rig: Rig, says: str) -> None:
+@pytest.mark.parametrize("exit_code", [REFUSED_EXIT_CODE, ENDED_EXIT_CODE])
+def test_a_worker_that_was_given_up_or_ended_gets_another_chance(
+    rig: Rig, says: str, exit_code: int
+) -> None:
     rig.supervisor.tick()
-    rig.process("a").die(REFUSED_EXIT_CODE)
+    rig.process("a").die(exit_code)
     rig.supervisor.tick()
     rig.reload(plan("a", says), plan("b"))
 

@@ -1,0 +1,1 @@
+"""Channels: what the frames of ReCodEx say of a job, told over WebSocket to whoever names that job."""
