@@ -8,7 +8,7 @@ import { Refresh } from "./refresh.js";
 const TASKS_SHOWN = 50;
 const JOBS_SHOWN = 100;
 const FILTER_PAUSE_MS = 300;
-const LEVELS = { DONE: "good", FAILED: "bad", RUNNING: "warn", PENDING: "wait" };
+const LEVELS = { DONE: "good", FAILED: "bad", RUNNING: "busy", PENDING: "wait" };
 
 export class JobsView {
   #refresh;

@@ -66,7 +66,8 @@ function makeObject({ name, kind, title, purpose }, now) {
 }
 
 function withStatements(holders, byStatement) {
-  return holders.map((each, place) => ({
+  const sorted = [...holders].sort((one, other) => isExclusive(other.mode) - isExclusive(one.mode));
+  return sorted.map((each, place) => ({
     ...each,
     key: `${each.id} ${each.mode} ${place}`,
     statement: byStatement.get(each.id) ?? null,

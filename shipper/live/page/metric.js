@@ -2,7 +2,7 @@
 
 import { Socket } from "./connection.js";
 import { byId, element, setAttribute, setClass, setHidden, setText } from "./dom.js";
-import { bytes, clock, count, duration, rate, span } from "./format.js";
+import { bytes, count, duration, rate, span } from "./format.js";
 import { healthOf, inTrouble, troubleOf, untilNext } from "./health.js";
 import { Lines } from "./lines.js";
 import { NewestPoll } from "./polls.js";
@@ -132,7 +132,7 @@ export class MetricView {
   }
 
   #drawChart(facts) {
-    const numbers = this.row.poll_seconds ?? [];
+    const numbers = this.row.waits ? [] : (this.row.poll_seconds ?? []);
     const place = facts.children[FACTS.findIndex(([name]) => name === DURATION)];
     if (this.#chart.parentNode !== place) place.append(this.#chart);
     drawSparkline(this.#chart, numbers, DURATIONS_KEPT);
@@ -203,18 +203,18 @@ function streamsText(streams) {
 const DURATION = "Poll took";
 
 const FACTS = [
-  ["Last poll", (row, now) => (row.last_poll_at ? `${span(now - row.last_poll_at)} ago, at ${clock(row.last_poll_at)}` : "–")],
+  ["Last poll", (row, now) => (row.last_poll_at ? `${span(now - row.last_poll_at)} ago` : "–")],
   ["Next poll", nextText],
   [DURATION, (row) => (row.waits ? "–" : duration(row.last_poll_seconds))],
-  ["Rows in the last poll", (row) => (row.waits ? "–" : count(row.rows_in_last_poll))],
+  ["Rows, last poll", (row) => (row.waits ? "–" : count(row.rows_in_last_poll))],
   ["Rows/s", (row) => rate(row.rows_per_second)],
-  ["Rows in all", (row) => count(row.rows_total)],
+  ["Rows, in all", (row) => count(row.rows_total)],
   ["Delivered", (row) => count(row.lines_delivered)],
   ["Waiting", (row) => (row.lines_waiting ? `${count(row.lines_waiting)}, ${bytes(row.bytes_waiting)}` : "0")],
   ["Oldest waiting", (row) => (row.lines_waiting ? span(row.oldest_unsent_seconds) : "–")],
   ["Rejected", (row) => count(row.lines_rejected)],
   ["Dropped", (row) => count(row.lines_dropped)],
-  ["Lag of the cursor", (row) => span(row.lag_seconds)],
+  ["Cursor behind", (row) => span(row.lag_seconds)],
   ["Restarts", (row) => count(row.restarts)],
   ["Process", (row) => (row.pid ? String(row.pid) : "–")],
 ];

@@ -1,14 +1,14 @@
 // Draws how many came over time as bars with a scale, for people and, in words, for those who cannot see it.
 
-import { drawing, setAttribute, setText } from "./dom.js";
+import { drawing, element, setText } from "./dom.js";
 import { bytes, clock, count, duration, rate } from "./format.js";
 
 const WIDTH = 600;
 const HEIGHT = 160;
-const FOOT = 18;
 
 // `rate` is {from, bucket_seconds, counts, bytes}; the words of the bar under the pointer go to `words`.
 export function drawPlot(container, words, { from, bucket_seconds: bucketSeconds, counts, bytes: sizes }) {
+  if (counts.length === 0) return;
   const drawn = JSON.stringify([from, bucketSeconds, counts]);
   if (container.drawn === drawn) return;
   container.drawn = drawn;
@@ -18,11 +18,8 @@ export function drawPlot(container, words, { from, bucket_seconds: bucketSeconds
   const told = `Most: ${rate(most / bucketSeconds)} a second, each bar is ${duration(bucketSeconds)}.`;
   const svg = drawing(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img", "aria-label": `Time Frames over time. ${told}` },
-    drawing("path", { class: "axis", d: `M0 ${HEIGHT + 0.5}H${WIDTH}M0 0.5H${WIDTH}` }),
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Time Frames over time. ${told}` },
     ...bars,
-    label(0, "start", clock(from)),
-    label(WIDTH, "end", clock(from + bucketSeconds * counts.length)),
   );
   svg.addEventListener("pointermove", ({ offsetX }) => {
     const place = Math.min(counts.length - 1, Math.floor((offsetX / svg.clientWidth) * counts.length));
@@ -30,20 +27,14 @@ export function drawPlot(container, words, { from, bucket_seconds: bucketSeconds
   });
   svg.addEventListener("pointerleave", () => setText(words, told));
   setText(words, told);
-  container.replaceChildren(svg);
+  const ends = [from, from + bucketSeconds * counts.length].map((at) => element("span", { text: clock(at) }));
+  container.replaceChildren(svg, element("div", { class: "ticks" }, ...ends));
 }
 
 function bar(share, left, step) {
   const height = share * (HEIGHT - 4);
   const gap = step > 3 ? 1 : 0;
   return drawing("rect", { x: left, y: HEIGHT - height, width: Math.max(step - gap, 0.5), height });
-}
-
-function label(x, anchor, text) {
-  const node = drawing("text", { x, y: HEIGHT + FOOT - 4, "text-anchor": anchor });
-  setAttribute(node, "class", "tick");
-  setText(node, text);
-  return node;
 }
 
 function wordsOf(place, from, bucketSeconds, counts, sizes) {

@@ -13,6 +13,8 @@ export function sparkline() {
 
 // The newest number stands at the right; the line grows into the room to the left of it.
 export function drawSparkline(svg, numbers, kept) {
+  // A line needs two ends.
+  svg.style.visibility = numbers.length > 1 ? "visible" : "hidden";
   const most = Math.max(...numbers, Number.MIN_VALUE);
   const step = WIDTH / (kept - 1);
   const first = kept - numbers.length;

@@ -34,7 +34,7 @@ export class StatementsView {
     this.#locksKnown = objects !== null;
     this.#locks = locksPerStatement(objects ?? []);
     this.#grid.show(withKeys(statements), now);
-    setText(this.#summary, `${summaryOf(statements)} ${note}`.trim());
+    setText(this.#summary, `${summaryOf(statements)}. ${note}`.trim());
   }
 
   tick(now) {
@@ -127,5 +127,5 @@ function summaryOf(statements) {
   }
   const known = STATUSES.filter((status) => counts.has(status));
   const others = [...counts.keys()].filter((status) => !STATUSES.includes(status));
-  return [...known, ...others].map((status) => `${counts.get(status)} ${status}`).join(", ") || "No statements.";
+  return [...known, ...others].map((status) => `${counts.get(status)} ${status}`).join(", ") || "No statements";
 }

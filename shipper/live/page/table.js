@@ -96,7 +96,7 @@ export class MetricsTable {
   #paintOne(entry, now) {
     this.#waiting.delete(entry);
     this.#grid.paint(entry, now);
-    setClass(entry.element, healthOf(entry.row).level);
+    setClass(entry.element, `row-${healthOf(entry.row).level}`);
   }
 
   #observer = new IntersectionObserver((sights) => {
@@ -181,7 +181,7 @@ export function drawHealth(cell, row) {
 
 function drawDuration(cell, row) {
   if (!cell.firstChild) cell.append(sparkline(), element("span"));
-  const numbers = row.poll_seconds ?? [];
+  const numbers = row.waits ? [] : (row.poll_seconds ?? []);
   setText(cell.lastChild, row.waits ? "–" : duration(row.last_poll_seconds));
   if (cell.drawn === numbers) return;
   cell.drawn = numbers;
