@@ -24,10 +24,6 @@ export class Grid {
     this.#build();
   }
 
-  get columnKeys() {
-    return this.#columns.map((column) => column.key);
-  }
-
   // Show exactly these rows.
   show(rows, now) {
     this.put(rows);

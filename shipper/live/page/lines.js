@@ -21,6 +21,7 @@ export class Lines {
   #passedOver = 0; // came during a pause, and there was no room
   #paused = false;
   #following = true;
+  #top = 0; // where the list was scrolled to
   #timer = 0;
 
   // `search(text)` is called when other lines are wanted; `say(text)` tells people what was done.
@@ -105,7 +106,7 @@ export class Lines {
     for (const { message } of added) this.#characters += sizeOf(message);
     this.#list.append(...added.map(({ item }) => item));
     this.#forgetOldest();
-    if (this.#following) this.#list.scrollTop = this.#list.scrollHeight;
+    if (this.#following) this.#toEnd();
   }
 
   #forgetOldest() {
@@ -139,15 +140,27 @@ export class Lines {
   }
 
   #follow(following) {
+    this.#mark(following);
+    if (following) this.#toEnd();
+  }
+
+  #mark(following) {
     this.#following = following;
     setAttribute(byId("lines-follow"), "aria-pressed", String(following));
-    if (following) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #toEnd() {
+    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#top = this.#list.scrollTop;
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#list;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PIXELS;
-    if (atEnd !== this.#following) this.#follow(atEnd);
+    // Not at the end is also who was overtaken by new lines; only people go up.
+    const wentUp = scrollTop < this.#top;
+    this.#top = scrollTop;
+    if (atEnd || wentUp) this.#mark(atEnd);
   }
 
   #wrap(button) {

@@ -9,14 +9,14 @@ import { NewestPoll } from "./polls.js";
 import { RowsTable } from "./rows.js";
 import { drawSparkline, sparkline } from "./sparkline.js";
 import { SpecialView } from "./special.js";
-import { DURATIONS_KEPT } from "./state.js";
 
 const LINES_AT_FIRST = 200;
 
 export class MetricView {
   #state;
   #name = null;
-  #part = null;
+  #asked = null; // the part that the address names
+  #part = null; // the part that is shown
   #socket = null;
   #poll = null;
   #rows = new RowsTable();
@@ -33,7 +33,7 @@ export class MetricView {
 
   show(name, part) {
     if (name !== this.#name) this.#open(name);
-    this.#part = part;
+    this.#asked = part;
     this.#drawAll();
   }
 
@@ -43,7 +43,8 @@ export class MetricView {
   }
 
   changed(names) {
-    if (names.has(this.#name)) this.#drawAll();
+    const concerned = names.has(this.#name) || !this.row;
+    if (this.#name !== null && concerned) this.#drawAll();
   }
 
   tick() {
@@ -135,7 +136,7 @@ export class MetricView {
     const numbers = this.row.waits ? [] : (this.row.poll_seconds ?? []);
     const place = facts.children[FACTS.findIndex(([name]) => name === DURATION)];
     if (this.#chart.parentNode !== place) place.append(this.#chart);
-    drawSparkline(this.#chart, numbers, DURATIONS_KEPT);
+    drawSparkline(this.#chart, numbers);
   }
 
   #drawRows() {
@@ -147,10 +148,11 @@ export class MetricView {
   }
 
   #drawParts(kind) {
-    const parts = [...(kind ? [["special", kind]] : []), ["rows", this.row.waits ? "Newest rows" : "Newest poll"], ["lines", "Live lines"]];
-    const known = parts.some(([part]) => part === this.#part);
+    const rows = ["rows", this.row.waits ? "Newest rows" : "Newest poll"];
+    const parts = [...(kind ? [["special", kind]] : []), rows, ["lines", "Live lines"]];
+    const known = parts.some(([part]) => part === this.#asked);
     const first = this.row.waits ? "lines" : parts[0][0];
-    this.#part = known ? this.#part : first;
+    this.#part = known ? this.#asked : first;
     drawTabs(byId("metric-parts"), this.#name, parts, this.#part);
     for (const part of ["special", "rows", "lines"]) setHidden(byId(`part-${part}`), part !== this.#part);
   }

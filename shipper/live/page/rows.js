@@ -7,6 +7,7 @@ import { Grid } from "./grid.js";
 
 export class RowsTable {
   #grid = null;
+  #drawn = "";
   #table = byId("rows");
 
   constructor() {
@@ -22,25 +23,30 @@ export class RowsTable {
   show(poll, row) {
     const rows = poll.overtakenBy(row) ? [] : poll.rows;
     const names = [...new Set(rows.flatMap((fields) => Object.keys(fields)))];
-    if (names.length) this.#gridOf(names).show(rows.map((fields, place) => ({ place, fields })));
+    if (names.length) this.#gridOf(names.map((name) => columnOf(name, rows))).show(rows.map((fields, place) => ({ place, fields })));
     else this.#grid?.show([]);
     setText(byId("rows-note"), noteOf(poll, row, rows));
   }
 
-  #gridOf(names) {
-    if (this.#grid?.columnKeys.join("\n") === names.join("\n")) return this.#grid;
-    this.#grid = new Grid(this.#table, { columns: names.map(columnOf), key: ({ place }) => place });
+  // The grid there is, as long as the columns are the same.
+  #gridOf(columns) {
+    const drawn = columns.map(({ key, kind }) => `${key} ${kind}`).join("\n");
+    if (!this.#grid || drawn !== this.#drawn) {
+      this.#drawn = drawn;
+      this.#grid = new Grid(this.#table, { columns, key: ({ place }) => place });
+    }
     return this.#grid;
   }
 }
 
-function columnOf(name) {
+function columnOf(name, rows) {
+  const values = rows.map((fields) => fields[name]).filter((value) => value !== null && value !== undefined);
   return {
     key: name,
     label: name,
+    kind: values.length && values.every((value) => typeof value === "number") ? "number" : "",
     value: ({ fields }) => fields[name],
     text: ({ fields }) => shownValue(fields[name]),
-    tone: ({ fields }) => (typeof fields[name] === "number" ? "number" : ""),
   };
 }
 

@@ -11,16 +11,16 @@ export function sparkline() {
   return drawing("svg", { ...box, "aria-hidden": "true" }, line);
 }
 
-// The newest number stands at the right; the line grows into the room to the left of it.
-export function drawSparkline(svg, numbers, kept) {
+// Oldest first; however few there are, they take the whole width.
+export function drawSparkline(svg, numbers) {
   // A line needs two ends.
   svg.style.visibility = numbers.length > 1 ? "visible" : "hidden";
+  if (numbers.length < 2) return;
   const most = Math.max(...numbers, Number.MIN_VALUE);
-  const step = WIDTH / (kept - 1);
-  const first = kept - numbers.length;
+  const step = WIDTH / (numbers.length - 1);
   const points = numbers.map((number, index) => {
     const height = HEIGHT - 1 - (number / most) * (HEIGHT - 2);
-    return `${((first + index) * step).toFixed(1)},${height.toFixed(1)}`;
+    return `${(index * step).toFixed(1)},${height.toFixed(1)}`;
   });
   svg.firstChild.setAttribute("points", points.join(" "));
 }

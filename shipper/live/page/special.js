@@ -93,8 +93,9 @@ export class SpecialView {
 
   #other() {
     const row = this.#state.rows.get(this.#otherName);
-    if (!this.#otherPoll?.seconds || !row) return null;
-    return { rows: this.#otherPoll.overtakenBy(row) ? [] : this.#otherPoll.rows, seconds: this.#otherPoll.seconds };
+    if (!this.#otherPoll || !row) return null;
+    if (this.#otherPoll.overtakenBy(row)) return { rows: [], seconds: row.last_poll_at };
+    return this.#otherPoll.seconds ? this.#otherPoll : null;
   }
 
   #note(told) {

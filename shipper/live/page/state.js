@@ -1,6 +1,6 @@
 // What the page knows of a run: the newest row of every metric, kept current by whole states and by changes.
 
-export const DURATIONS_KEPT = 60;
+const DURATIONS_KEPT = 60;
 const CLOCK_TOLERANCE_SECONDS = 0.5;
 
 export class State {

@@ -5,7 +5,6 @@ import { bytes, count, duration, rate, span } from "./format.js";
 import { Grid } from "./grid.js";
 import { healthOf, inTrouble, isLate, troubleOf, untilNext } from "./health.js";
 import { drawSparkline, sparkline } from "./sparkline.js";
-import { DURATIONS_KEPT } from "./state.js";
 
 const BUDGET_MS = 6; // for rows that nobody sees, in each frame
 const POINTED_MS = 2000; // rows keep their places for so long after the pointer moved over them
@@ -185,7 +184,7 @@ function drawDuration(cell, row) {
   setText(cell.lastChild, row.waits ? "–" : duration(row.last_poll_seconds));
   if (cell.drawn === numbers) return;
   cell.drawn = numbers;
-  drawSparkline(cell.firstChild, numbers, DURATIONS_KEPT);
+  drawSparkline(cell.firstChild, numbers);
 }
 
 function drawTwo(cell, upper, lower) {
