@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shipper.core.record import Stream
@@ -174,9 +174,11 @@ def _ending(part: Part, size_bytes: int) -> Part:
 
 def _fitting(stream: Stream, places: Iterable[int], size_bytes: int) -> int:
     """Return how many of the lines at these places fit, and at least 1."""
-    fitting = 0
+    fitting, metadata = 0, stream.metadata
     for place in places:
-        size_bytes -= weigh(stream.part(place, place + 1))
+        size_bytes -= len(stream.lines[place]) + RECORD_OVERHEAD_BYTES
+        if metadata is not None:
+            size_bytes -= _weigh_pairs(metadata[place])
         if size_bytes < 0:
             break
         fitting += 1
@@ -197,5 +199,8 @@ def weigh(stream: Stream) -> int:
     weight_bytes = sum(map(len, stream.lines)) + RECORD_OVERHEAD_BYTES * len(stream)
     if stream.metadata is None:
         return weight_bytes
-    pairs = (pair for each in stream.metadata for pair in each.items())
-    return weight_bytes + sum(len(name) + len(value) for name, value in pairs)
+    return weight_bytes + sum(map(_weigh_pairs, stream.metadata))
+
+
+def _weigh_pairs(pairs: Mapping[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in pairs.items())

@@ -207,6 +207,8 @@ class Planner:
                 loopback=is_loopback(self.http.host),
             ),
             sections=_sections(configuration),
+            store=configuration.section("store", StoreSettings),
+            state_dir=self.surroundings.state_dir.path,
         )
         assignment = WebAssignment(self.surroundings.listening, self.feed, view)
         return WorkerPlan(WEB, run_web, (assignment,), attendant=True, fingerprint=view, news=view)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from setproctitle import setproctitle
@@ -18,6 +19,7 @@ from shipper.live.doors import Doors
 from shipper.live.feed import Report
 from shipper.live.lines import lines_address
 from shipper.sinks.prometheus import Exposition
+from shipper.store.settings import StoreSettings
 from shipper.supervise.orphan import end_with_parent
 from shipper.supervise.pulse import SharedPulse
 from shipper.telemetry import families
@@ -44,12 +46,16 @@ class WebView:
         metrics: What is known beforehand of every metric.
         doors: Who is let in.
         sections: Which parts of the page have something to show.
+        store: Where that is kept.
+        state_dir: Where it is kept by default.
     """
 
     families: tuple[Family, ...]
     metrics: Mapping[str, Mapping[str, Any]]
     doors: Doors
-    sections: Mapping[str, bool] = field(default_factory=dict)
+    sections: Mapping[str, bool]
+    store: StoreSettings
+    state_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,12 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
     end_with_parent()
     # Imported here, in the one process that serves, so that no worker pays for a web server.
     from shipper.live.audience import Audience, take_lines
+    from shipper.live.kept import Inquiries, kept_routes
     from shipper.live.server import keep_beating, serve, take_reports
     from shipper.live.updates import Updates
     from shipper.live.viewing import Viewing
     from shipper.live.web import web_app
+    from shipper.wiring.kept import KeptRuns, Tables
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setproctitle("shipper: web")
@@ -83,7 +91,14 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
     board = Board(__version__, view.metrics, SystemClock(), view.sections)
     audience, updates = Audience(board.clock), Updates(board)
     viewing = Viewing(board, audience, updates)
-    doors = view.doors
+    doors, inquiries = view.doors, Inquiries()
+
+    def app_for(shown: WebView) -> ASGIApp:
+        tables = Tables(shown.store, shown.state_dir)
+        runs = KeptRuns(tables) if shown.sections["runs"] else None
+        kept = kept_routes(inquiries, runs, None)
+        return web_app(board, exposition.page, shown.doors, viewing=viewing, kept=kept)
+
     exposition = Exposition(view.families)
 
     def take(report: Report) -> None:
@@ -105,10 +120,10 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
             lambda metric: not ours or (metric is not None and metric not in newer.metrics)
         )
         doors = newer.doors
-        return web_app(board, exposition.page, doors, viewing=viewing)
+        return app_for(newer)
 
     serve(
-        web_app(board, exposition.page, doors, viewing=viewing),
+        app_for(view),
         assignment.listening,
         follow=follow,
         orders=orders,
