@@ -9,7 +9,7 @@ SHELL := bash
 PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
-SCRIPTS := tools/print-docs
+SCRIPTS := tools/print-docs tools/take-screenshots
 
 .PHONY: menu
 menu:

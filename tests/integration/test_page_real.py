@@ -79,8 +79,8 @@ def test_a_web_process_that_is_killed_costs_only_seconds(
 ) -> None:
     page.evaluate("window.same = true")
     (web,) = [each for each in shipper.living() if "shipper: web" in " ".join(each.cmdline())]
-    os.kill(web.pid, signal.SIGKILL)
-    expect(page.locator("#connection")).not_to_have_text(re.compile("Live"))
+    with page.expect_websocket(lambda socket: "/api/updates" in socket.url, timeout=30_000):
+        os.kill(web.pid, signal.SIGKILL)
 
     expect(page.locator("#connection")).to_have_text(re.compile("Live"), timeout=30_000)
     expect(page.locator("#metrics")).to_contain_text("running")

@@ -139,7 +139,9 @@ def test_an_unknown_metric_is_told(browser: Browser, fake: FakeLive) -> None:
 
 def test_the_newest_poll_is_a_table_of_its_columns(browser: Browser, fake: FakeLive) -> None:
     fake.ship("get_leveldb_stats", {"msg": "Old", "count": 1})
-    fake.ship("get_leveldb_stats", {"msg": "A", "count": 12345678901234567890}, {"msg": None, "count": 2})
+    fake.ship(
+        "get_leveldb_stats", {"msg": "A", "count": 12345678901234567890}, {"msg": None, "count": 2}
+    )
     with tab(browser, f"{fake.url}/#/metric/get_leveldb_stats") as page:
         expect(page.locator("#rows thead th")).to_have_text(["msg", "count"])
         expect(page.locator("#rows tbody td")).to_have_text(["A", "12345678901234567890", "", "2"])
@@ -160,7 +162,9 @@ def test_labels_are_shown_with_how_many_values_they_took(browser: Browser, fake:
     with tab(browser, f"{fake.url}/#/metric/show_locks") as page:
         expect(page.locator("#metric-labels")).to_contain_text('job="show_locks"')
         expect(page.locator("#metric-labels")).to_contain_text("lock_mode: 2 of 100 values")
-        expect(page.locator("#metric-labels")).to_contain_text("username: 100 of 100 values, further ones are no labels")
+        expect(page.locator("#metric-labels")).to_contain_text(
+            "username: 100 of 100 values, further ones are no labels"
+        )
         expect(page.locator("#metric-labels")).to_contain_text("140 streams")
 
 
@@ -221,7 +225,10 @@ def test_locks_are_grouped_by_what_is_locked_with_their_statements(
     ship_cluster(fake)
     with tab(browser, f"{fake.url}/#/metric/show_locks") as page:
         expect(page.locator(".objects h3")).to_have_text(
-            [re.compile("permissions.*exclusive"), re.compile(r"master\.public\.trips.*insert.*shared")]
+            [
+                re.compile("permissions.*exclusive"),
+                re.compile(r"master\.public\.trips.*insert.*shared"),
+            ]
         )
         expect(page.locator("#part-special > .note")).to_contain_text(
             "3 locks on 2 objects, 1 exclusive, 1 orphaned."
@@ -261,9 +268,20 @@ def test_statements_are_shown_with_age_status_and_locks(
 ) -> None:
     ship_cluster(fake)
     if spelling == "2024":
-        names = {"instanceid": "instance_id", "statementid": "statement_id", "clientip": "client_ip"}
-        names |= {"statementstatus": "statement_status", "statementstarttime": "statement_start_time"}
-        rows = [status(178, "Executing", 0), status(171, "Executing", 90), status(175, "In queue", 20)]
+        names = {
+            "instanceid": "instance_id",
+            "statementid": "statement_id",
+            "clientip": "client_ip",
+        }
+        names |= {
+            "statementstatus": "statement_status",
+            "statementstarttime": "statement_start_time",
+        }
+        rows = [
+            status(178, "Executing", 0),
+            status(171, "Executing", 90),
+            status(175, "In queue", 20),
+        ]
         fake.ship(
             "show_server_status",
             *({names.get(name, name): value for name, value in row.items()} for row in rows),
@@ -282,7 +300,9 @@ def test_a_metric_of_another_name_is_known_by_its_columns(browser: Browser) -> N
     with FakeLive(metric_row("sessions")) as fake:
         fake.ship("sessions", status(171, "Executing", 0))
         with tab(browser, f"{fake.url}/#/metric/sessions") as page:
-            expect(page.get_by_role("link", name="Statements")).to_have_attribute("aria-current", "page")
+            expect(page.get_by_role("link", name="Statements")).to_have_attribute(
+                "aria-current", "page"
+            )
 
 
 # Runs

@@ -8,7 +8,7 @@ import mimetypes
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -198,7 +198,7 @@ class FakeLive:
 
     def lose(self, lines: int) -> None:
         """Tell every reader of lines that so many did not fit."""
-        self._call(lambda: [queue.put_nowait({"lost": lines}) for queue in self._readers])
+        self._call(lambda: _put_into(self._readers, {"lost": lines}))
 
     def _ship_one(self, message: Message) -> None:
         def arrive() -> None:
@@ -211,7 +211,7 @@ class FakeLive:
 
     def _tell(self, **news: Any) -> None:
         message = {**self._moment(), "changed": [], "removed": [], **news}
-        self._call(lambda: [queue.put_nowait(message) for queue in self._viewers])
+        self._call(lambda: _put_into(self._viewers, message))
 
     def _call(self, act: Callable[[], object]) -> None:
         """Do something in the server's thread, and wait until it is done."""
@@ -271,7 +271,10 @@ class FakeLive:
         return self._json(self._state())
 
     async def _answer_runs(self, _request: Request) -> Response:
-        shown = [{k: v for k, v in run.items() if k not in ("by_status", "rate")} for run in self.runs or ()]
+        shown = [
+            {k: v for k, v in run.items() if k not in ("by_status", "rate")}
+            for run in self.runs or ()
+        ]
         return self._json({"runs": shown})
 
     async def _answer_run(self, request: Request) -> Response:
@@ -323,6 +326,11 @@ class FakeLive:
             await _forward(reader, queue)
         finally:
             self._readers.pop(queue, None)
+
+
+def _put_into(queues: Iterable[asyncio.Queue[Message]], message: Message) -> None:
+    for queue in queues:
+        queue.put_nowait(message)
 
 
 def _wanted_by(reader: WebSocket) -> Callable[[Message], bool]:

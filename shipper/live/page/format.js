@@ -77,7 +77,7 @@ function symbol(character) {
   const code = character.charCodeAt(0);
   if (code < 0x20) return String.fromCharCode(0x2400 + code);
   if (code === 0x7f) return "␡";
-  return `‹U+${code.toString(16).toUpperCase().padStart(4, "0")}›`;
+  return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
 }
 
 function two(number) {

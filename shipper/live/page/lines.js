@@ -19,6 +19,7 @@ export class Lines {
   #known = null; // lines from before a reconnection, which come once more
   #lost = 0;
   #passedOver = 0; // came during a pause, and there was no room
+  #away = false;
   #paused = false;
   #following = true;
   #top = 0; // where the list was scrolled to
@@ -71,9 +72,16 @@ export class Lines {
     onFrame(this.#draw);
   }
 
-  // The connection was lost and is there again: what is shown already need not be shown twice.
-  resumed() {
-    this.#known = new Set(this.#kept.map(({ message }) => identity(message)));
+  // Once the connection is there again the newest lines come anew: what is shown already need not be shown twice.
+  lost() {
+    this.#known = new Set([...this.#kept.map(({ message }) => message), ...this.#coming].map(identity));
+    this.#away = true;
+    this.#tell();
+  }
+
+  opened() {
+    this.#away = false;
+    this.#tell();
   }
 
   pause(paused) {
@@ -123,7 +131,8 @@ export class Lines {
   #tell() {
     const held = this.#coming.length;
     const lost = this.#lost ? `, ${count(this.#lost)} lost: this page was too slow` : "";
-    setText(byId("lines-count"), `${count(this.#lines().length)} lines${lost}`);
+    const away = this.#away ? ", not connected: trying again" : "";
+    setText(byId("lines-count"), `${count(this.#lines().length)} lines${lost}${away}`);
     setText(byId("lines-pause"), this.#paused ? `Resume${held ? ` (${count(held)} new)` : ""}` : "Pause");
   }
 

@@ -83,7 +83,8 @@ export class MetricView {
     if (text) query.set("match", text);
     this.#socket = new Socket(`live?${query}`, {
       message: (message) => this.#take(message, text),
-      lost: () => this.#lines.resumed(),
+      open: () => this.#lines.opened(),
+      lost: () => this.#lines.lost(),
       refused: (reason) => setText(byId("lines-count"), `No lines: ${reason}`),
     });
   }
