@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from shipper.demo.log_store import LogStore
 from shipper.demo.sqream import Column, SqreamEmulator, WireType
 from tests.support.browser import chromium, forgive, tab
+from tests.support.services import free_port
 from tests.support.shipper_process import ShipperProcess, far_ends, write_config
 
 METRICS = {"show_server_status": 0.5, "show_conf": 0.5}
@@ -106,3 +109,26 @@ def test_with_a_token_people_log_in_once(
         page.reload()
         expect(page.locator("#connection")).to_have_text(re.compile("Live"))
         forgive(page, *CUT)
+
+
+def test_a_run_that_comes_in_is_shown(
+    browser: Browser, emulator: SqreamEmulator, store: LogStore, tmp_path: Path
+) -> None:
+    port = free_port()
+    entry = {"type": "udp", "port": port, "format": "json", "store": "tf_metadata"}
+    kept = {"url": f"sqlite:///{tmp_path}/fastmon.db"}
+    config = write_config(tmp_path, {"tf": entry}, store=kept)
+    with (
+        ShipperProcess(["run", *far_ends(emulator, store.url, config)], tmp_path) as running,
+        tab(browser, running.until_ready().address) as page,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        for number in range(3):
+            frame = {"file_id": f"tf-{number}", "run_number": 1842, "file_size_bytes": 2**20}
+            sender.sendto(json.dumps(frame).encode(), ("127.0.0.1", port))
+        page.get_by_role("link", name="Runs").click()
+        page.get_by_role("link", name="1842").click()
+
+        expect(page.locator("#run-name")).to_have_text("Run 1842")
+        expect(page.locator("#run-facts")).to_contain_text(re.compile("Time Frames\\s*3"))
+        expect(page.locator("#run-plot rect").first).to_be_attached()

@@ -22,6 +22,7 @@ const views = {
 };
 const updates = new Updates(state, changed);
 let shown = null;
+const leftAt = new Map(); // what had the focus in a view when it was left
 let loadedVersion = null;
 let drawnKind = "";
 
@@ -29,17 +30,27 @@ let drawnKind = "";
 
 function follow() {
   const [view, ...words] = viewOf(location.hash);
-  if (shown !== view) leave();
+  const before = shown;
+  if (before !== view) leave();
   shown = view;
   setHidden(view.section, false);
   markTabs();
   view.show(...words);
+  if (before !== null && before !== view) arrive(view);
 }
 
 function leave() {
+  if (shown?.section.contains(document.activeElement)) leftAt.set(shown, document.activeElement);
   for (const view of Object.values(views)) setHidden(view.section, true);
   shown?.hide();
   scrollTo(0, 0);
+}
+
+// Who goes on with the keyboard does so where the view begins, or where it was left.
+function arrive(view) {
+  const place = leftAt.get(view);
+  const known = place?.isConnected && view.section.contains(place);
+  (known ? place : (view.section.querySelector("h2[tabindex]") ?? byId("main"))).focus();
 }
 
 function viewOf(hash) {

@@ -9,6 +9,7 @@ const GRACE_MS = 3000;
 export class Updates {
   #heardAt = null;
   #asking = false;
+  #answered = false; // the last question was
   #lockedOut = false;
 
   // `changed(names)` is called with the names of the metrics that differ.
@@ -27,9 +28,10 @@ export class Updates {
     const since = this.#heardAt === null ? null : this.#heardAt / 1000;
     if (this.#lockedOut) return { kind: "locked", since };
     if (since === null) return { kind: "connecting", since };
-    if (silent > SILENT_MS || (!this.socket.open && silent > GRACE_MS)) return { kind: "stale", since };
+    const heard = this.socket.open || this.#answered;
+    if (silent > (heard ? SILENT_MS : GRACE_MS)) return { kind: "stale", since };
     if (this.socket.open) return { kind: "live", since };
-    return { kind: this.#asking ? "asking" : "reconnecting", since };
+    return { kind: this.#answered ? "asking" : "reconnecting", since };
   }
 
   #heard(message) {
@@ -42,11 +44,14 @@ export class Updates {
   async #ask() {
     if (this.#asking) return;
     this.#asking = true;
-    while (!this.socket.open && (await this.#answered())) await rest(ASK_AGAIN_MS);
-    this.#asking = false;
+    do {
+      this.#answered = await this.#answers();
+      if (this.#answered) await rest(ASK_AGAIN_MS);
+    } while (this.#answered && !this.socket.open);
+    this.#asking = this.#answered = false;
   }
 
-  async #answered() {
+  async #answers() {
     try {
       const answer = await fetch("api/state", { cache: "no-store" });
       this.#lockedOut = answer.status === 401 || answer.status === 403;
