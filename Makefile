@@ -9,13 +9,14 @@ SHELL := bash
 PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
-SCRIPTS := tools/print-docs
+SCRIPTS := tools/print-docs tools/take-screenshots
 
 .PHONY: menu
 menu:
 	@echo "make demo [SECONDS=20]   see it work: an emulated SQream, a small log store, the real shipper"
 	@echo "make test [TESTERS=3]    everything: check, then all tests with coverage, in so many processes"
-	@echo "make check               format, lint, types, import floors, fresh documentation"
+	@echo "make check               format, lint, types, import floors, bandit, fresh documentation"
+	@echo "make audit               ask on the network which dependencies have known vulnerabilities"
 	@echo "make unit                the unit tests alone"
 	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
 	@echo "make fuzz [EXAMPLES=20000]         feed it rubbish for as long as it takes"
@@ -65,7 +66,14 @@ check: setup
 	.venv/bin/mypy shipper tests main.py
 	.venv/bin/mypy $(SCRIPTS)
 	.venv/bin/lint-imports
+	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
 	$(PY) tools/print-docs --check
+
+# Asks a database of known vulnerabilities on the network, so it is no part of `check`.
+.PHONY: audit
+audit: setup
+	$(PIP) "pip-audit>=2.10,<3"
+	.venv/bin/pip-audit --local
 
 .PHONY: unit
 unit: setup

@@ -44,6 +44,11 @@ Seconds = Annotated[
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^/\s?#@]+$", to_lower=True, max_length=300)
+]
+"""A page's origin as browsers name it: no path behind it."""
+
 MIN_TIMEOUT_SECONDS = 30.0
 TIMEOUT_IN_PERIODS = 3
 
@@ -76,6 +81,10 @@ class HttpSettings(Settings):
 
     token: Secret | None = None
     """Bearer token that every path but `/healthy` and `/ready` wants."""
+
+    origins: list[Origin] = []
+    """Further origins whose pages may use the WebSockets, and by whose host we may be called behind a proxy on this
+    machine, like `https://shipper.example`; our own page always may."""
 
 
 class ColumnMetric(Settings):

@@ -49,6 +49,11 @@ class FeedSender:
         self._socket.setsockopt(zmq.LINGER, LINGER_MS)
         self._socket.connect(address)
 
+    @property
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """What carries its messages; another socket may share it, and is closed first."""
+        return self._context
+
     def send(self, report: Report) -> bool:
         """Send a report; False when nobody takes reports fast enough and it was let go."""
         content = orjson.dumps(report)

@@ -1,36 +1,50 @@
-"""The web process's answers: the page, `/metrics`, `/ready`, `/healthy` and `/api/state`."""
+"""The web process's answers: the page, `/metrics`, `/ready`, `/healthy`, what is kept, and the WebSockets."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from importlib.resources import files
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
 
+from shipper.live.access import Guard
 from shipper.live.board import Board
+from shipper.live.doors import Doors
+from shipper.live.viewing import Viewing
 
-OPEN_PATHS = ("/ready", "/healthy")
-PAGE = {
-    "/": ("index.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
+SUFFIXES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
 }
+"""Which files of the page are served, and as what."""
+
+START = "index.html"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SAFE_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'",
-}
 
 
-def web_app(board: Board, metrics_page: Callable[[], bytes], token: str | None) -> ASGIApp:
-    """Return the application; with a `token` every path but `/ready` and `/healthy` wants it as a bearer token."""
+def web_app(
+    board: Board,
+    metrics_page: Callable[[], bytes],
+    doors: Doors,
+    *,
+    viewing: Viewing | None = None,
+    kept: Sequence[BaseRoute] = (),
+) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        board: What is known of the run.
+        metrics_page: Makes what Prometheus scrapes.
+        doors: Who is let in; everybody gets `/ready` and `/healthy`.
+        viewing: Serves the WebSockets, where there are any.
+        kept: What answers questions about tables.
+    """
 
     async def metrics(_request: Request) -> Response:
         return Response(metrics_page(), media_type=METRICS_TYPE)
@@ -46,45 +60,36 @@ def web_app(board: Board, metrics_page: Callable[[], bytes], token: str | None) 
         return PlainTextResponse("the supervisor does not tick\n", 503)
 
     async def state(_request: Request) -> Response:
-        return JSONResponse(board.state(), headers=SAFE_HEADERS)
+        return JSONResponse(board.state())
 
-    app = Starlette(
-        routes=[
-            Route("/metrics", metrics),
-            Route("/ready", ready),
-            Route("/healthy", healthy),
-            Route("/api/state", state),
-            *(Route(path, _file(name, kind)) for path, (name, kind) in PAGE.items()),
-        ]
-    )
-    return app if token is None else TokenWanted(app, token)
-
-
-class TokenWanted:
-    """Lets only requests with the right bearer token through to the application."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._wanted = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or hand the request on."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            sent = Headers(scope=scope).get("Authorization", "")
-            if not hmac.compare_digest(sent.encode("latin-1"), self._wanted):
-                refusal = PlainTextResponse(
-                    "a bearer token is wanted\n", 401, {"WWW-Authenticate": "Bearer"}
-                )
-                await refusal(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    routes: list[BaseRoute] = [
+        Route("/metrics", metrics),
+        Route("/ready", ready),
+        Route("/healthy", healthy),
+        Route("/api/state", state),
+        *kept,
+        *_page(),
+    ]
+    if viewing is not None:
+        routes.append(WebSocketRoute("/live", viewing.live))
+        routes.append(WebSocketRoute("/api/updates", viewing.follow))
+    return Guard(Starlette(routes=routes), doors)
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _page() -> Iterator[Route]:
+    """Yield a route for every file of the page."""
+    for file in files("shipper.live").joinpath("page").iterdir():
+        stem, dot, suffix = file.name.rpartition(".")
+        kind = SUFFIXES.get(f"{dot}{suffix}") if stem else None
+        if kind is not None:
+            answer = _content(file.read_bytes(), kind)
+            yield Route("/" if file.name == START else f"/{file.name}", answer)
+
+
+def _content(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that answers with a file of the page."""
-    content = files("shipper.live").joinpath("page", name).read_bytes()
 
     async def answer(_request: Request) -> Response:
-        return Response(content, media_type=media_type, headers=SAFE_HEADERS)
+        return Response(content, media_type=media_type)
 
     return answer

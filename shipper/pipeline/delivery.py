@@ -14,8 +14,9 @@ from shipper.core.ports import Rejection, Sink
 from shipper.core.record import Stream
 from shipper.pipeline.backoff import Backoff, Pace
 from shipper.pipeline.pieces import BOUNDED_TRIES, Pieces
-from shipper.pipeline.queue import DeliveryQueue, Depth
+from shipper.pipeline.queue import DeliveryQueue, Depth, Flight
 from shipper.pipeline.refusals import Refusals
+from shipper.pipeline.showing import Show, show_taken
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 
@@ -49,6 +50,7 @@ class Delivery:
         settled: Called after every push, whatever its outcome.
         random: Source of the jitter.
         prepare: Called in the loop's own thread before it begins.
+        show: Shown what the sink took; `None` where nobody can look on.
         backoff: Waits between tries of what is not the destination's fault.
         fault: What ended the loop, when it was a fault of ours.
     """
@@ -64,11 +66,13 @@ class Delivery:
     settled: Callable[[], None]
     random: Random
     prepare: Callable[[], object] = lambda: None
+    show: Show | None = None
     backoff: Backoff = field(default_factory=Backoff)
     fault: BaseException | None = None
     _trouble: _Trouble = field(default_factory=_Trouble)
     _hopeless: set[frozenset[tuple[str, str]]] = field(default_factory=set)
     _stuck_since: dict[frozenset[tuple[str, str]], float] = field(default_factory=dict)
+    _flight: Flight | None = None
     _ending: Event = field(default_factory=Event)
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
@@ -120,7 +124,7 @@ class Delivery:
                 flight = self.queue.take()
                 if flight is None:
                     return
-                left = self._deliver(flight.stream)
+                left = self._deliver(flight)
                 self.queue.settle(left)
                 self.settled()
         except Exception as error:  # noqa: BLE001 - the thread's outermost loop: the worker ends with this fault
@@ -129,10 +133,11 @@ class Delivery:
         finally:
             self.sink.close()
 
-    def _deliver(self, stream: Stream) -> Stream | None:
+    def _deliver(self, flight: Flight) -> Stream | None:
         """Write a stream, in pieces where it has to be, and return what could not be settled."""
-        name = _name(stream)
-        pieces = Pieces(stream, failing_since_seconds=self._stuck_since.pop(name, 0.0))
+        name = _name(flight.stream)
+        self._flight = flight
+        pieces = Pieces(flight.stream, failing_since_seconds=self._stuck_since.pop(name, 0.0))
         while pieces and self._wait_for_turn():
             try:
                 self._accepted(pieces, self._push(pieces.first.stream))
@@ -200,10 +205,12 @@ class Delivery:
         taken_bytes = sum(map(len, stream.lines)) - sum(len(stream.lines[at]) for at in refused)
         self.tally.count(families.LINES_DELIVERED, *counted, by=len(stream) - len(refused))
         self.tally.count(families.BYTES_DELIVERED, *counted, by=taken_bytes)
+        if self.show is not None and self._flight is not None:
+            show_taken(self.show, self._flight, piece, refused)
         if rejections:
             restamped = self.refusals.take(stream, rejections, again=piece.restamped)
             if restamped is not None:
-                pieces.put_restamped(restamped)
+                pieces.put_restamped(restamped, piece.start)
 
     def _try_again(self, pieces: Pieces, error: SinkUnavailable) -> bool:
         """Wait, or decide that waiting does not help; False when what is left is to be taken anew."""

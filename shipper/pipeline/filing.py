@@ -10,6 +10,9 @@ from shipper.core.record import Batch, Row, Stream
 from shipper.pipeline.lines import json_lines, logfmt_lines, text
 from shipper.pipeline.moment import moment_ns
 
+MOST_STREAMS_COUNTED = 10_000
+"""Far more than any Loki likes to have of one metric."""
+
 
 @dataclass(frozen=True, slots=True)
 class FilingRules:
@@ -54,7 +57,18 @@ class Filing:
         time_field = [rules.time_field] if rules.time_field is not None else []
         wanted = [*rules.label_fields, *rules.metadata_fields, *time_field]
         self._unseen = [name for name in wanted if name not in rules.known_fields]
+        self._filed: set[int] = set()
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
+
+    @property
+    def label_values(self) -> Mapping[str, int]:
+        """How many distinct values of every label field were seen and became labels."""
+        return {name: len(values) for name, values in self._seen.items()}
+
+    @property
+    def streams_filed(self) -> int:
+        """How many distinct streams there were; counted up to `MOST_STREAMS_COUNTED`."""
+        return len(self._filed)
 
     def streams(self, batch: Batch) -> list[Stream]:
         """Return the rows of a batch as streams, the records of each in the order of the rows.
@@ -70,6 +84,7 @@ class Filing:
         lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
+            self._filed.add(0)
             return [Stream(self._rules.labels, times_ns, lines, batch.metadata or None)]
         return self._grouped(batch, times_ns, lines)
 
@@ -105,6 +120,8 @@ class Filing:
                     aside[name] = text(row[name])
             groups.setdefault(self._own_labels(row, aside), []).append(index)
             metadata.append(aside)
+        if len(self._filed) < MOST_STREAMS_COUNTED:
+            self._filed.update(map(hash, groups))
         return [
             Stream(
                 {**self._rules.labels, **dict(own_labels)},

@@ -27,8 +27,8 @@ class Outlet:
     def put(self, batch: Batch) -> bool:
         """Queue what the sink wants of a batch; False when that is nothing."""
         streams = self.filing.streams(self._wanted(batch))
-        for stream in streams:
-            self.delivery.queue.put(stream)
+        if streams:
+            self.delivery.queue.put_together(streams)
         return bool(streams)
 
     def _wanted(self, batch: Batch) -> Batch:

@@ -28,6 +28,7 @@ class Piece:
         restamped: Whether it was given the present time.
         tries: How often it failed for a reason that may be its own.
         failing_since_seconds: When it, or what it was split off, failed so first; 0 before.
+        start: Where its first record stood in the stream that all pieces are of.
     """
 
     stream: Stream
@@ -35,6 +36,7 @@ class Piece:
     restamped: bool = False
     tries: int = 0
     failing_since_seconds: float = 0.0
+    start: int = 0
 
     def failed(self, now_seconds: float) -> None:
         """Note a failure that may be its own fault."""
@@ -72,9 +74,9 @@ class Pieces:
         """Take the first piece away: it is settled."""
         return self._waiting.popleft()
 
-    def put_restamped(self, stream: Stream) -> None:
-        """Put records first that were given the present time."""
-        self._waiting.appendleft(Piece(stream, is_part=True, restamped=True))
+    def put_restamped(self, stream: Stream, start: int) -> None:
+        """Put records first that were given the present time; they are of the piece that began at `start`."""
+        self._waiting.appendleft(Piece(stream, is_part=True, restamped=True, start=start))
 
     def split_first(self) -> None:
         """Put the halves of the first piece in its place."""
@@ -83,6 +85,7 @@ class Pieces:
         for start, stop in ((middle, len(whole.stream)), (0, middle)):
             half = Piece(whole.stream.part(start, stop), is_part=True, restamped=whole.restamped)
             half.failing_since_seconds = whole.failing_since_seconds
+            half.start = whole.start + start
             self._waiting.appendleft(half)
 
     def set_first_aside(self, last_passed_seconds: float) -> bool:

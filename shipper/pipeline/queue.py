@@ -36,6 +36,19 @@ class Flight:
     parcels: Sequence[Parcel]
     stream: Stream
 
+    def put_at(self, start: int, count: int) -> Sequence[tuple[int, int]]:
+        """Return when the records from `start` on were put: pairs of how many and when, `count` of them in all."""
+        if len(self.parcels) == 1:
+            return ((count, self.parcels[0].put_ns),)
+        runs, first = [], 0
+        for parcel in self.parcels:
+            end = first + len(parcel.stream)
+            inside = min(end, start + count) - max(first, start)
+            if inside > 0:
+                runs.append((inside, parcel.put_ns))
+            first = end
+        return runs
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -93,11 +106,16 @@ class DeliveryQueue:
 
     def put(self, stream: Stream) -> None:
         """Add a stream, in memory."""
+        self.put_together((stream,))
+
+    def put_together(self, streams: Sequence[Stream]) -> None:
+        """Add streams that were read at once, in memory."""
         put_ns = self._clock.now_ns()
         with self._changed:
-            self._turns += 1
-            for part in _parts(stream, self._batch_bytes):
-                self._memory.append(Parcel(part, weigh(part), put_ns, turn=self._turns))
+            for stream in streams:
+                self._turns += 1
+                for part in _parts(stream, self._batch_bytes):
+                    self._memory.append(Parcel(part, weigh(part), put_ns, turn=self._turns))
             self._changed.notify_all()
 
     @property

@@ -42,6 +42,9 @@ class PollState:
         rows: How many rows it brought.
         error: What went wrong; empty when nothing did.
         next_seconds: When the next poll is due, on the monotonic clock.
+        polls: How many polls ended.
+        took_seconds: How long the last one took.
+        lag_seconds: How far the cursor is behind; `None` without a cursor.
     """
 
     result: str = ""
@@ -49,6 +52,9 @@ class PollState:
     rows: int = 0
     error: str = ""
     next_seconds: float = 0.0
+    polls: int = 0
+    took_seconds: float = 0.0
+    lag_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -112,6 +118,8 @@ class Reader:
             self.pulse.poll_ended()
             taken = self.clock.monotonic_seconds() - began
             self.tally.observe(families.POLL_SECONDS, self.metric, value=taken)
+            self.state.polls += 1
+            self.state.took_seconds = taken
         self._succeeded(batch)
         return batch
 
@@ -171,7 +179,8 @@ class Reader:
             tally.count(families.SEQUENCE_GAPS, metric, by=batch.sequence_gaps)
         self._add_measured(batch)
         if batch.cursor is not None and not self.waits:
-            tally.show(families.CURSOR_LAG, metric, value=self._lag_seconds(batch))
+            self.state.lag_seconds = self._lag_seconds(batch)
+            tally.show(families.CURSOR_LAG, metric, value=self.state.lag_seconds)
 
     def _add_measured(self, batch: Batch) -> None:
         """Add what the source itself has counted."""

@@ -41,16 +41,18 @@ def build_pump(
     """Put the parts of one worker together; `show`, where there is one, sees all rows."""
     entry, clock, tally = assignment.entry, SystemClock(), desk.tally
     bench = Workbench(assignment, spool, log, desk, clock)
+    outlets = bench.outlets()
     custody = Custody(
         metric=assignment.metric,
-        outlets=bench.outlets(),
+        outlets=outlets,
         inputs=bench.inputs(),
         tally=tally,
         clock=clock,
         cursor=_resumed(spool, entry, log) if entry.keeps_cursor else None,
     )
     reader = _reader(assignment, pulse, log, tally, clock)
-    desk.watch(reader.state, custody.deliveries)
+    filing = outlets[0].filing if entry.ship else None
+    desk.watch(reader.state, custody.deliveries, filing=filing, waits=entry.waits)
     return Pump(
         metric=assignment.metric,
         reader=reader,

@@ -22,6 +22,7 @@ from shipper.pipeline.inputs import SOURCE, Inputs
 from shipper.pipeline.outlet import Outlet
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals, TooOld
+from shipper.pipeline.showing import Show
 from shipper.pipeline.spool import Shelf, Spool
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.store.building import build_store
@@ -93,13 +94,16 @@ class Workbench:
         )
         path = circuit_path(self.assignment.state_dir, loki)
         too_old = entry.too_old or loki.too_old
-        return Outlet(self._delivery(loki.build(), loki, path, too_old), filing)
+        delivery = self._delivery(loki.build(), loki, path, too_old, show=self.desk.show)
+        return Outlet(delivery, filing)
 
     def _store(self, name: str) -> Outlet:
         assignment, store = self.assignment, self.assignment.store
         path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
         sink = build_store(store, assignment.state_dir, name, self.log)
-        delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare)
+        # Whoever looks on sees a line once: when Loki took it, or the store where it goes there alone.
+        show = None if assignment.entry.ship else self.desk.show
+        delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare, show=show)
         return store_outlet(delivery, name)
 
     def _delivery(
@@ -110,6 +114,7 @@ class Workbench:
         too_old: TooOld,
         *,
         prepare: Callable[[], object] = lambda: None,
+        show: Show | None,
     ) -> Delivery:
         entry, random = self.assignment.entry, Random()  # noqa: S311 - jitter needs no secrecy
         return Delivery(
@@ -130,6 +135,7 @@ class Workbench:
             settled=self.desk.report,
             random=random,
             prepare=prepare,
+            show=show,
         )
 
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:

@@ -20,6 +20,7 @@ from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
 from shipper.core.errors import ConfigError, StartupError
 from shipper.core.words import counted
+from shipper.live.doors import Doors
 from shipper.live.feed import FeedSender, feed_address
 from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
@@ -148,7 +149,7 @@ class Planner:
             )
             for position, (metric, entry) in enumerate(configuration.metrics.items())
         ]
-        return [*workers, self._web_plan(configuration)]
+        return [*workers, self._web_plan(configuration, labels)]
 
     def _worker_plan(
         self,
@@ -181,24 +182,42 @@ class Planner:
             fingerprint=replace(assignment, first_seconds=0.0),
         )
 
-    def _web_plan(self, configuration: Configuration) -> WorkerPlan:
-        token = configuration.section("http", HttpSettings).token
+    def _web_plan(
+        self, configuration: Configuration, labels: Mapping[str, Mapping[str, str]]
+    ) -> WorkerPlan:
+        http = configuration.section("http", HttpSettings)
         metrics = {
             name: {
                 "type": entry.type,
                 "instance": entry.instance(configuration.section_of(entry)),
                 "every_seconds": entry.every_seconds,
                 "required": entry.required,
+                "waits": entry.waits,
+                "labels": dict(labels[name]),
+                "max_label_values": entry.max_label_values,
             }
             for name, entry in configuration.metrics.items()
         }
         view = WebView(
             families=tuple(families(configuration)),
             metrics=metrics,
-            token=None if token is None else token.reveal(),
+            doors=Doors(
+                token=None if http.token is None else http.token.reveal(),
+                origins=tuple(http.origins),
+                loopback=is_loopback(self.http.host),
+            ),
+            sections=_sections(configuration),
+            store=configuration.section("store", StoreSettings),
+            state_dir=self.surroundings.state_dir.path,
         )
         assignment = WebAssignment(self.surroundings.listening, self.feed, view)
         return WorkerPlan(WEB, run_web, (assignment,), attendant=True, fingerprint=view, news=view)
+
+
+def _sections(configuration: Configuration) -> Mapping[str, bool]:
+    """Return whether runs of Time Frames, and jobs, are kept by any entry."""
+    sets = {entry.table_set for entry in configuration.metrics.values()}
+    return {"runs": "tf_metadata" in sets, "jobs": "jobs" in sets}
 
 
 def _supervisor(

@@ -15,6 +15,7 @@ from setproctitle import setproctitle
 
 from shipper.core.errors import SourceEnded, SourceRefused
 from shipper.live.feed import FeedSender
+from shipper.live.lines import LineSender
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.pump import Pump
 from shipper.pipeline.queue import Depth
@@ -48,7 +49,9 @@ def run_worker(assignment: Assignment, pulse: SharedPulse, orders: Connection) -
 
 def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) -> int:
     """Pump until `stop`, deliver what is left, and return the exit code."""
-    desk = Desk(assignment.metric, FeedSender(assignment.feed))
+    feed = FeedSender(assignment.feed)
+    lines = LineSender(assignment.metric, assignment.feed, feed.context)
+    desk = Desk(assignment.metric, feed, show=lines.show)
     try:
         spool = open_spool(assignment, log, desk.tally)
         viewer = _viewer() if assignment.shows_time_frames else None
@@ -73,7 +76,8 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         log.exception("The worker ends because of a fault of ours.")
         return 1
     finally:
-        desk.feed.close()
+        lines.close()
+        feed.close()
     return exit_code
 
 

@@ -18,17 +18,21 @@ from itertools import pairwise
 from multiprocessing import get_context
 from random import Random
 from statistics import median
+from tempfile import mkdtemp
 
 import logging_loki
 import requests
+import zmq
 
 from shipper.core.clock import SystemClock
 from shipper.core.record import Batch, Stream
+from shipper.live.lines import LineSender
 from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import Delivery
 from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.refusals import Refusals
+from shipper.pipeline.showing import Show
 from shipper.sinks.loki.client import PUSH_PATH
 from shipper.sinks.loki.encode import encode_protobuf
 from shipper.sinks.loki.settings import LokiSettings
@@ -87,6 +91,8 @@ def measure() -> list[Figure]:
             note="by MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_",
         ),
         Figure("200 rows, freed memory kept", kept["shipper, 200 rows"].cpu_us, "us/line"),
+        _of_the_feed("5,000 rows", costs["shipper with the feed, 5,000 rows"], large),
+        _of_the_feed("200 rows", costs["shipper with the feed, 200 rows"], small),
         Figure("without queue and thread", costs["filing and sink"].cpu_us, "us/line"),
     ]
 
@@ -98,6 +104,16 @@ def _against(rival: Cost, name: str, shipper: Cost, goal: Goal) -> Figure:
         "x",
         goal,
         f"which needs {rival.cpu_us:,.0f} us/line",
+    )
+
+
+def _of_the_feed(size: str, with_feed: Cost, without: Cost) -> Figure:
+    return Figure(
+        f"{size} a batch: with the live feed that nobody watches",
+        with_feed.cpu_us / without.cpu_us,
+        "x",
+        Goal("at most", 1.05),
+        f"{with_feed.cpu_us:.2f} us/line",
     )
 
 
@@ -131,6 +147,8 @@ def _compete(port: int, everybody: bool) -> dict[str, Cost]:
     contenders = [
         Contender("shipper, 5,000 rows", 10, _shipper(url, 5000)),
         Contender("shipper, 200 rows", 100, _shipper(url, 200)),
+        Contender("shipper with the feed, 5,000 rows", 10, _shipper(url, 5000, feed=True)),
+        Contender("shipper with the feed, 200 rows", 100, _shipper(url, 200, feed=True)),
         Contender("filing and sink", 10, _filing_and_sink(url, 5000)),
         Contender("bare socket, 5,000 rows", 10, _bare_socket(port, 5000)),
         Contender("bare socket, 200 rows", 100, _bare_socket(port, 200)),
@@ -169,7 +187,7 @@ def _batch(row_count: int) -> Callable[[], Batch]:
     return lambda: Batch(polled, read_at_ns=time.time_ns())
 
 
-def _shipper(url: str, row_count: int) -> Callable[[], int]:
+def _shipper(url: str, row_count: int, *, feed: bool = False) -> Callable[[], int]:
     """Return the whole way of a worker, but for the source: filing, queue, delivery thread, sink, counters."""
     settings, clock, tally, random = LokiSettings(url=url), SystemClock(), Tally(), Random()
     batch_bytes, log = settings.max_batch_bytes, logging.getLogger("bench")
@@ -185,6 +203,7 @@ def _shipper(url: str, row_count: int) -> Callable[[], int]:
         clock=clock,
         settled=lambda: None,
         random=random,
+        show=_unwatched() if feed else None,
     )
     delivery.start()
     filing, batch = _filing(), _batch(row_count)
@@ -197,6 +216,12 @@ def _shipper(url: str, row_count: int) -> Callable[[], int]:
         return row_count
 
     return deliver
+
+
+def _unwatched() -> Show:
+    """Return where lines are shown while nobody looks."""
+    address = f"ipc://{mkdtemp(prefix='bench-')}/feed.sock"
+    return LineSender("bench", address, zmq.Context()).show
 
 
 def _filing_and_sink(url: str, row_count: int) -> Callable[[], int]:

@@ -549,6 +549,25 @@ def test_the_questions_of_commands(ready: Place, opened: Opened) -> None:
     assert (nothing, unknown) == ([], None)
 
 
+def test_the_questions_of_the_page(ready: Place, opened: Opened) -> None:
+    sink = opened(ready)
+    second = 10**9
+    sink.write(stream(message(file_id="a", file_size_bytes=5)))
+    sink.write(stream(message(file_id="b", status=None), received_ns=RECEIVED_NS + second))
+    sink.write(stream(message(file_id="c"), received_ns=RECEIVED_NS + 600 * second))
+    with looking_into(ready) as connection:
+        (report,) = queries.reports(connection)
+        statuses = queries.by_status(connection, 12345)
+        rate = queries.rate(connection, 12345)
+
+    assert (report.run_number, report.total_tfs) == (12345, 3)
+    assert statuses == {"registered": 2, "unknown": 1}
+    assert rate is not None
+    assert (rate.from_seconds, rate.bucket_seconds) == (RECEIVED_NS // second, 6)
+    assert (rate.counts[0], rate.counts[100], sum(rate.counts), len(rate.counts)) == (2, 1, 3, 101)
+    assert sum(rate.sizes_bytes) == 5 + 2 * 15728640
+
+
 def write_until_taken(sink: StoreSink, batch: Stream) -> None:
     until_seconds = time.monotonic() + SOON_SECONDS
     while True:

@@ -63,7 +63,8 @@ class Endpoint:
             SourceUnavailable: The host cannot be found.
         """
         if self.host == ANY_HOST:
-            return Endpoint("0.0.0.0", self.port)  # noqa: S104 - the operator asks for every address
+            # The operator asks for every address.
+            return Endpoint("0.0.0.0", self.port)  # noqa: S104  # nosec B104
         return Endpoint(self._addresses()[0], self.port)
 
     def is_only_ipv6(self) -> bool:

@@ -97,6 +97,11 @@ def test_a_table_has_a_row_for_every_key() -> None:
         '| `host` | `"127.0.0.1"` | Address to listen on; anything but loopback needs a token. |',
         "| `port` | `9108` | Port to listen on; 0 lets the system choose. |",
         "| `token` | - | Bearer token that every path but `/healthy` and `/ready` wants. |",
+        (
+            "| `origins` | `[]` | Further origins whose pages may use the WebSockets, and by whose "
+            "host we may be called behind a proxy on this machine, like `https://shipper.example`; "
+            "our own page always may. |"
+        ),
     ]
 
 

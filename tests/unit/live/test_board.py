@@ -103,6 +103,8 @@ def test_the_state_has_a_row_for_every_metric_before_anything_was_reported(rig: 
         "restarts": 0,
         "last_end": "",
         **NOTHING_YET,
+        "rows_per_second": 0.0,
+        "poll_seconds": [],
     }
 
 

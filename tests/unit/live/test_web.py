@@ -6,6 +6,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from shipper.live.board import SUPERVISOR, Board
+from shipper.live.doors import Doors
 from shipper.live.web import web_app
 from tests.support.asgi import ask
 from tests.support.clock import FakeClock
@@ -20,7 +21,7 @@ def app_in(phase: str | None = "running", token: str | None = None) -> ASGIApp:
     if phase is not None:
         workers = {"m": {"phase": phase, "reason": ""}}
         board.take({"origin": SUPERVISOR, "pid": 0, "state": {"workers": workers}, "tally": {}})
-    return web_app(board, lambda: b"up 1\n", token)
+    return web_app(board, lambda: b"up 1\n", Doors(token))
 
 
 def test_the_metrics_are_served_as_prometheus_wants_them() -> None:
@@ -32,7 +33,7 @@ def test_the_metrics_are_served_as_prometheus_wants_them() -> None:
 
 def test_the_metrics_are_made_for_every_request() -> None:
     pages = iter([b"1", b"2"])
-    app = web_app(Board("", {}, FakeClock()), lambda: next(pages), None)
+    app = web_app(Board("", {}, FakeClock()), lambda: next(pages), Doors())
 
     assert [ask(app, "/metrics").body for _ in range(2)] == [b"1", b"2"]
 

@@ -42,7 +42,7 @@ def test_nothing_is_left_when_every_piece_is_settled() -> None:
 
 def test_what_was_given_the_present_time_is_written_next_and_known_as_such() -> None:
     pieces = Pieces(stream_of(2))
-    pieces.put_restamped(stream_of(1, first=7))
+    pieces.put_restamped(stream_of(1, first=7), 0)
     before = pieces.first.restamped
     pieces.take_first()
 

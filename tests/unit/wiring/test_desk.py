@@ -68,7 +68,14 @@ def test_a_report_says_what_the_last_poll_came_to() -> None:
         "rows_in_last_poll": 0,
         "last_poll_at": 1_700_000_000,
         "next_poll_at": 1_700_000_007,
+        "polls": 0,
+        "last_poll_seconds": None,
+        "lag_seconds": None,
         "lines_waiting": 0,
+        "bytes_waiting": 0,
+        "oldest_unsent_seconds": 0,
+        "label_values": {},
+        "streams": None,
     }
 
 

@@ -28,11 +28,12 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     "question",
     [
         queries.overview,
+        queries.reports,
         lambda connection: queries.run(connection, 7),
         queries.newest_id,
         lambda connection: queries.kept_since(connection, 7),
     ],
-    ids=["overview", "run", "newest id", "kept since"],
+    ids=["overview", "reports", "run", "newest id", "kept since"],
 )
 def test_no_question_reads_a_whole_table(
     connection: Connection, question: Callable[[Connection], object]
@@ -58,3 +59,6 @@ def test_an_empty_database_has_empty_answers(connection: Connection) -> None:
     assert queries.run(connection, 0) is None
     assert queries.newest_id(connection) == 0
     assert queries.kept_since(connection, 0) == []
+    assert queries.reports(connection) == []
+    assert queries.by_status(connection, 0) == {}
+    assert queries.rate(connection, 0) is None
