@@ -17,6 +17,7 @@ from rich.console import Console
 from shipper import __version__
 from shipper.cli.flags import option, run_settings, with_flags
 from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
+from shipper.cli.top import top
 from shipper.config.flags import FLAGS
 from shipper.core.errors import ShipperError
 from shipper.startup.surroundings import default_state_dir
@@ -241,7 +242,7 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-for each in TIME_FRAME_COMMANDS:
+for each in (*TIME_FRAME_COMMANDS, top):
     cli.add_command(each)
 
 
