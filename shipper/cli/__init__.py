@@ -16,6 +16,7 @@ from rich.console import Console
 
 from shipper import __version__
 from shipper.cli.flags import option, run_settings, with_flags
+from shipper.cli.job_event import job_event
 from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
 from shipper.cli.top import top
 from shipper.config.flags import FLAGS
@@ -242,7 +243,7 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-for each in (*TIME_FRAME_COMMANDS, top):
+for each in (*TIME_FRAME_COMMANDS, top, job_event):
     cli.add_command(each)
 
 

@@ -9,9 +9,8 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from shipper.cli.flags import Command, option
+from shipper.cli.flags import Command, option, token_of
 from shipper.config.flags import FLAGS, Flag
-from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,23 +87,11 @@ def _link(url: str | None, host: str | None, port: int | None, token_file: str |
     if url and typed and source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--url and --{typed[0]} are two places")
     if url and not typed:
-        return Link(read_address(url), _token(token_file))
+        return Link(read_address(url), token_of(token_file))
     if port == 0:
         raise ConfigError(
             "--http_port: 0 is no port to ask at; the log of the run says which it got"
         )
     place = EVERYWHERE.get(host or "", host or "")
     shown = f"[{place}]" if ":" in place else place
-    return Link(read_address(f"http://{shown}:{port or 9108}"), _token(token_file))
-
-
-def _token(file: str | None) -> str | None:
-    if not file:
-        return None
-    try:
-        token = Secret("file", file).reveal()
-    except ConfigError as error:
-        raise ConfigError(f"--token_file: {error}") from None
-    if not (token.isascii() and token.isprintable()):
-        raise ConfigError(f"--token_file: {file}: a token has only visible ASCII characters")
-    return token
+    return Link(read_address(f"http://{shown}:{port or 9108}"), token_of(token_file))
