@@ -32,7 +32,7 @@ JOB_EVENT_FLAGS = (
     Flag("timeout_seconds", "seconds", "5", "How long one attempt may take"),
     Flag("retry_seconds", "seconds", "0", "How long to keep trying while the service is away"),
     Flag("best_effort", "switch", "off", "Warn and end with 0 when it is not taken or no address is given"),
-    Flag("check_keep_going", "switch", "off", f"End with {NEEDLESS_EXIT_CODE}, and the command of --run, when it is needless"),
+    Flag("check_keep_going", "switch", "off", f"End with {NEEDLESS_EXIT_CODE}, and the command, when it is needless"),
     Flag("quiet", "switch", "off", "Print nothing; the exit code says it"),
     Flag("run", "switch", "off", "Run a command, and post STARTED, a BEAT now and then, and DONE or FAILED"),
     Flag("beat_seconds", "seconds", "60", "How often BEAT is posted"),

@@ -40,7 +40,7 @@ class JobsService:
         service = self
 
         class Answering(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - its name there
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 service.posted.append(Posted(self.path, dict(self.headers), json.loads(body)))
                 time.sleep(service.slow_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -80,6 +81,7 @@ class WatchedShipper:
         token: What is wanted.
         live: Whether it has WebSockets.
         answer: What `/api/state` answers instead, as a status and a body.
+        slow_seconds: How long `/api/state` takes.
         asked: Every path that was asked for.
         prefix: What stands before every path.
     """
@@ -99,6 +101,7 @@ class WatchedShipper:
         self.state = dict(state or state_of(row("show_locks")))
         self.lines, self.token, self.live, self.answer = list(lines), token, live, answer
         self.prefix = prefix
+        self.slow_seconds = 0.0
         self.asked: list[str] = []
         self._listeners: dict[str, list[SimpleQueue[Any]]] = {"/api/updates": [], "/live": []}
         self._lock = Lock()
@@ -165,6 +168,7 @@ class WatchedShipper:
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
             return _response(401, b"a bearer token is wanted\n")
         if path == "/api/state":
+            time.sleep(self.slow_seconds)
             return _response(*(self.answer or (200, json.dumps(self.state).encode())))
         if path in self._listeners and self.live:
             return None
