@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,7 +110,7 @@ def _around(words: tuple[str, ...], given: dict[str, Any], say: _Say) -> int:
         if not given["best_effort"]:
             raise
         say(f"warning: nothing is posted: {error}")
-        _become(words)
+        return _become(words, say)
     beat_seconds = 60.0 if given["beat_seconds"] is None else given["beat_seconds"]
     around = Around(
         service, say, max(beat_seconds, LEAST_SECONDS), obeys=bool(given["check_keep_going"])
@@ -122,12 +122,15 @@ def _around(words: tuple[str, ...], given: dict[str, Any], say: _Say) -> int:
     return exit_code
 
 
-def _become(command: tuple[str, ...]) -> NoReturn:
-    """Let the command take our place: it is all that is left to do."""
+def _become(command: tuple[str, ...], say: _Say) -> int:
+    """Let the command take our place, for it is all that is left to do; an exit code only if it cannot."""
+    from shipper.wiring.job_event.around import exit_code_of
+
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
-        raise ConfigError(f"{command[0]}: {error.strerror}") from None
+        say(f"{command[0]}: {error.strerror}")
+        return exit_code_of(error)
 
 
 def _service(given: dict[str, Any]) -> Service:

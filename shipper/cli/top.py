@@ -25,7 +25,7 @@ TOP_FLAGS = (
     Flag("url", "text", "-", "Address of the Shipper (http or https, path prefix); beats host and port"),
     replace(_SERVED["http_host"], help="Its host"),
     replace(_SERVED["http_port"], help="Its port"),
-    Flag("token_file", "secret_file", "what http_token_file says", "File with the bearer token that it wants"),
+    Flag("token_file", "secret_file", "$SHIPPER_HTTP_TOKEN_FILE", "File with the bearer token that it wants"),
     Flag("interval_seconds", "seconds", "1", "How often it is asked when it cannot tell by itself"),
     Flag("once", "switch", "off", "Print the table once, for scripts and pipes"),
     Flag("json", "switch", "off", "Print the whole state once, as JSON"),

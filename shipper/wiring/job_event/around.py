@@ -65,8 +65,7 @@ class Around:
                 self._child = subprocess.Popen(command)  # noqa: S603 - it is what we are for
             except OSError as error:
                 self.complain(f"{command[0]}: {error.strerror}")
-                not_found = isinstance(error, FileNotFoundError)
-                exit_code = NOT_FOUND if not_found else NOT_EXECUTABLE
+                exit_code = exit_code_of(error)
                 self._over.set()
             else:
                 beating.start()
@@ -125,6 +124,11 @@ class Around:
         for number in self._early:
             if self._child is not None:
                 self._child.send_signal(number)
+
+
+def exit_code_of(error: OSError) -> int:
+    """Return what a shell ends with when it cannot start a command."""
+    return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
 
 
 def _as_shell(returncode: int) -> int:
