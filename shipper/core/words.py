@@ -16,12 +16,12 @@ def counted(number: int, noun: str) -> str:
 def printable(text: str, most_characters: int = MOST_CHARACTERS) -> str:
     """Return foreign text as it may be sent to a terminal: in one line, not endless, and nothing obeys it."""
     short = text if len(text) <= most_characters else f"{text[: most_characters - 1]}…"
-    if short.isprintable():
-        return short
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in short
-    )
+    return _written_out(short)
+
+
+def harmless(text: str) -> str:
+    """Return text with foreign words in it so that no terminal obeys them; its lines stay lines."""
+    return "\n".join(_written_out(line) for line in text.split("\n"))
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:
@@ -34,3 +34,12 @@ def unique_names(names: Iterable[str]) -> Iterator[str]:
             unique = f"{name}_{count}"
         taken.add(unique)
         yield unique
+
+
+def _written_out(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
