@@ -15,11 +15,15 @@ import click
 from rich.console import Console
 
 from shipper import __version__
+from shipper.cli import variables
 from shipper.cli.flags import option, run_settings, with_flags
+from shipper.cli.job_event import job_event
 from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
+from shipper.cli.top import top
 from shipper.config.flags import FLAGS
 from shipper.core.errors import ShipperError
-from shipper.startup.surroundings import default_state_dir
+from shipper.core.words import harmless
+from shipper.startup.surroundings import default_state_dir, state_dir_to_read
 
 USAGE_EXIT_CODE = 2
 
@@ -32,6 +36,12 @@ class DefaultToRun(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what the command returns
+        """Run the command; before that, tell of variables that look like flags and are none."""
+        for complaint in variables.complaints(os.environ, self.commands.values()):
+            click.echo(f"shipper: warning: {complaint}", err=True)
+        return super().invoke(ctx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output, like `head`, has gone; click tells it with SystemExit.
         _forget_stdout()
     except ShipperError as error:
-        click.echo(f"shipper: {error}", err=True)
+        click.echo(f"shipper: {harmless(str(error))}", err=True)
         return error.exit_code
     return 0
 
@@ -138,9 +148,8 @@ def list_dead_letters(
     """Count the lines that were refused, by metric and reason, and show the newest, of METRIC or of all."""
     from shipper.wiring import dead_letters
 
-    found = dead_letters.survey(
-        Path(state_dir) if state_dir else default_state_dir(), metric, newest_records=newest_records
-    )
+    folder = state_dir_to_read(Path(state_dir) if state_dir else default_state_dir())
+    found = dead_letters.survey(folder, metric, newest_records=newest_records)
     click.echo(
         dead_letters.as_json(found) if as_machine else "\n".join(dead_letters.as_text(found))
     )
@@ -177,7 +186,9 @@ def list_cursors(as_machine: bool, state_dir: str | None) -> None:
     """Show the cursor of every metric that has one; works while Shipper runs."""
     from shipper.wiring import cursors
 
-    places = cursors.survey(Path(state_dir) if state_dir else default_state_dir())
+    places = cursors.survey(
+        state_dir_to_read(Path(state_dir) if state_dir else default_state_dir())
+    )
     click.echo(cursors.as_json(places) if as_machine else "\n".join(cursors.as_text(places)))
 
 
@@ -241,7 +252,7 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-for each in TIME_FRAME_COMMANDS:
+for each in (*TIME_FRAME_COMMANDS, top, job_event):
     cli.add_command(each)
 
 

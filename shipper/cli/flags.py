@@ -11,6 +11,8 @@ import click
 from click.core import ParameterSource
 
 from shipper.config.flags import FLAGS, Flag, overrides
+from shipper.config.secret import Secret
+from shipper.core.errors import ConfigError
 from shipper.startup.surroundings import default_state_dir
 from shipper.telemetry.log import LogSettings
 
@@ -88,6 +90,23 @@ def run_settings(given: dict[str, Any]) -> RunSettings:
         drain_seconds=DRAIN_SECONDS if given["drain_seconds"] is None else given["drain_seconds"],
         log=log_settings(given),
     )
+
+
+def token_of(file: str | None) -> str | None:
+    """Return the bearer token in a file of `--token_file`; `None` without one.
+
+    Raises:
+        ConfigError: It cannot be read, or is no token.
+    """
+    if not file:
+        return None
+    try:
+        token = Secret("file", file).reveal()
+    except ConfigError as error:
+        raise ConfigError(f"--token_file: {error}") from None
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError(f"--token_file: {file}: a token has only visible ASCII characters")
+    return token
 
 
 def log_settings(given: dict[str, Any]) -> LogSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticUndefined
 
 from shipper.config.complaint import nearest
-from shipper.config.flags import FLAGS
+from shipper.config.flags import FLAGS, Flag
 from shipper.config.loading import Vocabulary
 from shipper.config.models import NAME, SourceSettings
 from shipper.config.secret import Secret
@@ -101,10 +101,10 @@ def settings_table(model: type[BaseModel], *, without: Iterable[str] = ()) -> st
     return "\n".join(rows)
 
 
-def flags_table() -> str:
-    """Return the flags of the command line as a Markdown table."""
+def flags_table(flags: Sequence[Flag] = FLAGS) -> str:
+    """Return the flags of a command as a Markdown table."""
     rows = ["| flag | environment | default | meaning |", "| --- | --- | --- | --- |"]
-    for flag in FLAGS:
+    for flag in flags:
         spellings = " ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
         rows.append(f"| {spellings} | `{flag.variable}` | {flag.default} | {flag.help}. |")
     return "\n".join(rows)

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+MOST_CHARACTERS = 200
+"""So much of a foreign text is shown in a line: whoever wrote it may not have thought of that."""
+
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, like `1 line` and `2 lines`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def printable(text: str, most_characters: int = MOST_CHARACTERS) -> str:
+    """Return foreign text as it may be sent to a terminal: in one line, not endless, and nothing obeys it."""
+    short = text if len(text) <= most_characters else f"{text[: most_characters - 1]}…"
+    return _written_out(short)
+
+
+def harmless(text: str) -> str:
+    """Return text with foreign words in it so that no terminal obeys them; its lines stay lines."""
+    return "\n".join(_written_out(line) for line in text.split("\n"))
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:
@@ -20,3 +34,12 @@ def unique_names(names: Iterable[str]) -> Iterator[str]:
             unique = f"{name}_{count}"
         taken.add(unique)
         yield unique
+
+
+def _written_out(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

@@ -21,6 +21,9 @@ LEAST_FREE_BYTES = 16 * MIB
 TRIAL_BYTES = 4096
 
 _STATE_DIR_HINT = "choose another with --state_dir"
+_IN_A_STATE_DIR = {"lock", "spool", "dead_letter"}
+"""Each run leaves the first there; `once` may leave only others."""
+
 _NOT_WRITABLE = {
     errno.EROFS: ("is on a read-only file system", f"mount it for writing, or {_STATE_DIR_HINT}"),
     errno.ENOSPC: ("is on a disk that is full", f"make room there, or {_STATE_DIR_HINT}"),
@@ -124,6 +127,24 @@ def default_state_dir() -> Path:
     """Return `$XDG_STATE_HOME/shipper`, or `~/.local/state/shipper`."""
     home = os.environ.get("XDG_STATE_HOME")
     return (Path(home) if home else Path.home() / ".local" / "state") / "shipper"
+
+
+def state_dir_to_read(path: Path) -> Path:
+    """Return a state directory, seen to be one; nothing is changed in it.
+
+    Raises:
+        StartupError: There is none, so that nothing in it could be misread as nothing that happened.
+    """
+    try:
+        names = {each.name for each in path.iterdir()}
+    except FileNotFoundError:
+        raise StartupError(f"there is no state directory {path}; {_STATE_DIR_HINT}") from None
+    except OSError as error:
+        text = f"the state directory {path} cannot be read: {error.strerror}"
+        raise StartupError(f"{text}; {_STATE_DIR_HINT}") from None
+    if not names & _IN_A_STATE_DIR:
+        raise StartupError(f"{path} is no state directory of Shipper; {_STATE_DIR_HINT}")
+    return path
 
 
 def listen(host: str, port: int) -> socket.socket:

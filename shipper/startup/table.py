@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipper.core.checks import Outcome
+from shipper.core.words import harmless
 from shipper.startup.gate import Verdict
 
 MARKS = {
@@ -26,10 +27,11 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
         for verdict in verdicts:
             word, _ = MARKS[verdict.finding.outcome]
             finding = verdict.finding
-            line = f" {word:<6} {verdict.check.name:<23} {verdict.seconds:5.2f} s  {finding.text}"
+            text, hint = harmless(finding.text), harmless(finding.hint)
+            line = f" {word:<6} {verdict.check.name:<23} {verdict.seconds:5.2f} s  {text}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-            if finding.hint:
-                line = f"{'':42}hint: {finding.hint}"
+            if hint:
+                line = f"{'':42}hint: {hint}"
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, show_header=False, expand=False)
@@ -70,7 +72,7 @@ def as_json(verdicts: Sequence[Verdict]) -> str:
 
 
 def _words(verdict: Verdict) -> RenderableType:
-    text = Text(verdict.finding.text)
+    text = Text(harmless(verdict.finding.text))
     if not verdict.finding.hint:
         return text
-    return Group(text, Text(f"hint: {verdict.finding.hint}", style="dim"))
+    return Group(text, Text(f"hint: {harmless(verdict.finding.hint)}", style="dim"))

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from shipper.core.words import harmless
+
 LEVELS = ("debug", "info", "warning", "error")
 FILE_BYTES = 10 * 1024 * 1024
 FILES_KEPT = 5
@@ -67,13 +69,13 @@ class TextFormatter(logging.Formatter):
     """`2026-11-22T01:02:03.456Z INFO  [show_locks] Shipped 2 lines.`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, plus the traceback where there is one."""
+        """Return one line, plus the traceback where there is one; what a far end wrote is no order to a terminal."""
         metric = _metric(record)
         place = f"[{metric}] " if metric else ""
         text = f"{_time(record)} {record.levelname:<7} {place}{record.getMessage()}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        return text
+        return harmless(text)
 
 
 class JsonFormatter(logging.Formatter):

@@ -178,6 +178,8 @@ def _kind_of(settings: RunSettings, metric: str, kind: str | None) -> str:
     kinds = vocabulary().kinds
     if kind not in kinds:
         raise ConfigError(f"--kind: {kind} is not a kind of source{nearest(kind, kinds)}")
+    if not kinds[kind].keeps_cursor:
+        raise ConfigError(f"--kind: a source of kind {kind} has no cursor")
     return kind
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipper.core.errors import StartupError
+from shipper.core.words import printable
 from shipper.pipeline.dead_letter import (
     FOLDER,
     DeadLetter,
@@ -133,6 +134,4 @@ def _letters(state_dir: Path, metric: str | None) -> Iterator[tuple[str, DeadLet
 def _shown(text: str) -> str:
     """Shorten a text, and write out what a terminal would take for an order."""
     short = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in short
-    )
+    return printable(short, len(short))

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from shipper.config.override import Override
 from shipper.core.errors import StartupError
+from shipper.core.words import printable
 from shipper.demo.stage import Stage
 from shipper.startup.surroundings import listen
 from shipper.wiring.gate import Surroundings
@@ -167,7 +168,7 @@ def _table(state: Mapping[str, Any]) -> Table:
             f"{metric['lines_delivered']:.0f}",
             str(metric["lines_waiting"]),
             str(metric["restarts"]),
-            metric["error"] or metric["sink_error"] or metric["last_end"],
+            printable(metric["error"] or metric["sink_error"] or metric["last_end"]),
         )
     return table
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from shipper.config.loading import Configuration
 from shipper.config.models import SourceSettings
 from shipper.core.record import Batch, Stream
-from shipper.core.words import counted
+from shipper.core.words import counted, printable
 from shipper.pipeline.lines import text
 from shipper.sinks.columns import ColumnMetrics
 from shipper.sinks.loki.limits import LokiLimits
@@ -81,9 +81,9 @@ def show_verdict(console: Console, loki: LokiSettings, poll: Poll) -> None:
 
 
 def _print(console: Console, *lines: str) -> None:
-    # Rows are shown as they are: brackets in them are no markup, and long lines stay whole.
+    # Rows are shown as they are, for people: brackets are no markup, long lines stay whole, no terminal obeys them.
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line, len(line)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _shown(stream: Stream) -> Iterator[str]:

@@ -21,6 +21,7 @@ from tests.support.clock import FakeClock
 from tests.support.shipper_process import ROOT, Ended, command, write_config
 
 METRIC = "show_locks"
+TABLE = {"type": "sql", "url": {"file": "/missing"}, "table": "t", "cursor": ["at", "id"]}
 MOMENT = datetime(2026, 11, 22, 4, tzinfo=UTC)
 SET_AT = "2023-11-14T22:13:20.000000000Z"
 
@@ -31,7 +32,9 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state_dir = folder / "state"
-        self.config = write_config(folder, {METRIC: 2, "show_conf": 5})
+        self.config = write_config(
+            folder, {METRIC: TABLE, "show_conf": TABLE, "show_cluster_nodes": 5}
+        )
 
     def spool(self, metric: str = METRIC) -> Spool:
         return Spool(
@@ -41,7 +44,7 @@ class Place:
             damaged=lambda _lines: None,
         )
 
-    def remember(self, cursor: Cursor, *, metric: str = METRIC, kind: str = "sqream") -> None:
+    def remember(self, cursor: Cursor, *, metric: str = METRIC, kind: str = "sql") -> None:
         spool = self.spool(metric)
         assert spool.set_checkpoint(kind, cursor)
         spool.close()
@@ -73,21 +76,30 @@ def place(tmp_path: Path) -> Place:
 # list
 
 
-def test_without_a_state_directory_there_are_no_cursors_and_none_is_made(place: Place) -> None:
-    assert place.cursor("list") == Ended(0, "No cursors.\n", "")
+def test_a_state_directory_that_is_missing_is_told_and_not_made(place: Place) -> None:
+    ended = place.cursor("list")
+
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert f"there is no state directory {place.state_dir}" in ended.stderr
     assert not place.state_dir.exists()
+
+
+def test_a_state_directory_without_cursors_is_no_failure(place: Place) -> None:
+    claim_state_dir(place.state_dir).release()
+
+    assert place.cursor("list") == Ended(0, "No cursors.\n", "")
 
 
 def test_every_cursor_is_listed_with_kind_types_and_time(place: Place) -> None:
     place.remember((MOMENT, 17))
-    place.remember(("é, x", b"\x00"), metric="zz", kind="sql")
+    place.remember(("é, x", b"\x00"), metric="zz", kind="archive")
     before = place.files()
     ended = place.cursor("list")
 
     assert ended == Ended(
         0,
-        f"{METRIC}: sqream, datetime 2026-11-22T04:00:00+00:00, int 17; set at {SET_AT}\n"
-        f'zz: sql, str "é, x", bytes AA==; set at {SET_AT}\n',
+        f"{METRIC}: sql, datetime 2026-11-22T04:00:00+00:00, int 17; set at {SET_AT}\n"
+        f'zz: archive, str "é, x", bytes AA==; set at {SET_AT}\n',
         "",
     )
     assert place.files() == before
@@ -101,7 +113,7 @@ def test_machines_get_json(place: Place) -> None:
         "cursors": [
             {
                 "metric": METRIC,
-                "kind": "sqream",
+                "kind": "sql",
                 "types": ["datetime", "int"],
                 "values": ["2026-11-22T04:00:00+00:00", "17"],
                 "set_at": SET_AT,
@@ -114,14 +126,14 @@ def test_machines_get_json(place: Place) -> None:
 def test_cursors_are_listed_while_shipper_runs(place: Place) -> None:
     claimed = claim_state_dir(place.state_dir)
     spool = place.spool()
-    spool.set_checkpoint("sqream", (17,))
+    spool.set_checkpoint("sql", (17,))
     before = place.files()
     ended = place.cursor("list")
     after = place.files()
     spool.close()
     claimed.release()
 
-    assert ended == Ended(0, f"{METRIC}: sqream, int 17; set at {SET_AT}\n", "")
+    assert ended == Ended(0, f"{METRIC}: sql, int 17; set at {SET_AT}\n", "")
     assert set(after) == set(before)
 
 
@@ -158,32 +170,32 @@ def test_a_first_cursor_is_guessed_and_has_the_kind_of_the_entry(place: Place) -
     assert ended.exit_code == 0
     assert ended.stdout.splitlines()[0] == f"{METRIC} was: no cursor"
     assert ended.stdout.splitlines()[1].startswith(
-        f"{METRIC} is now: sqream, datetime 2026-11-22T04:00:00+00:00, int 17; set at 20"
+        f"{METRIC} is now: sql, datetime 2026-11-22T04:00:00+00:00, int 17; set at 20"
     )
-    assert place.remembered() == ("sqream", (MOMENT, 17))
+    assert place.remembered() == ("sql", (MOMENT, 17))
 
 
 def test_a_first_cursor_has_the_types_that_are_asked_for(place: Place) -> None:
     ended = place.cursor("set", METRIC, "--types", "str, float", "--", "17", "-1")
 
     assert (ended.exit_code, ended.stderr) == (0, "")
-    assert place.remembered() == ("sqream", ("17", -1.0))
+    assert place.remembered() == ("sql", ("17", -1.0))
 
 
 def test_a_cursor_keeps_the_types_it_had(place: Place) -> None:
     place.remember(("5",))
     ended = place.cursor("set", METRIC, "17")
 
-    assert f'{METRIC} was: sqream, str "5"; set at {SET_AT}\n' in ended.stdout
-    assert place.remembered() == ("sqream", ("17",))
+    assert f'{METRIC} was: sql, str "5"; set at {SET_AT}\n' in ended.stdout
+    assert place.remembered() == ("sql", ("17",))
 
 
 def test_the_cursor_of_another_kind_of_source_is_no_model(place: Place) -> None:
-    place.remember(("a", "b"), kind="sql")
+    place.remember(("a", "b"), kind="archive")
     ended = place.cursor("set", METRIC, "17")
 
     assert ended.exit_code == 0
-    assert place.remembered() == ("sqream", (17,))
+    assert place.remembered() == ("sql", (17,))
 
 
 def test_a_cursor_that_cannot_be_read_can_be_replaced(place: Place) -> None:
@@ -193,7 +205,7 @@ def test_a_cursor_that_cannot_be_read_can_be_replaced(place: Place) -> None:
     ended = place.cursor("set", METRIC, "17")
 
     assert "was: a cursor that cannot be read" in ended.stdout
-    assert place.remembered() == ("sqream", (17,))
+    assert place.remembered() == ("sql", (17,))
 
 
 @pytest.mark.parametrize(
@@ -205,11 +217,16 @@ def test_a_cursor_that_cannot_be_read_can_be_replaced(place: Place) -> None:
             [METRIC, "1", "--types", "str"],
             f"--types: the cursor of {METRIC} has the types int; for others, reset it first",
         ),
-        ([METRIC, "1", "--kind", "sqreem"], "--kind: sqreem is not a kind of source; did you mean"),
+        ([METRIC, "1", "--kind", "sqk"], "--kind: sqk is not a kind of source; did you mean"),
+        ([METRIC, "1", "--kind", "udp"], "--kind: a source of kind udp has no cursor"),
+        (
+            ["show_cluster_nodes", "1"],
+            "show_cluster_nodes has no cursor: its entry, of type sqream, needs none",
+        ),
         (["show_lock", "1"], f'there is no metric show_lock; did you mean "{METRIC}"?'),
         (["show_conf", "1", "--types", "integer"], "cursor set: integer is no type; the types are"),
     ],
-    ids=["type", "count", "other types", "kind", "metric", "no type"],
+    ids=["type", "count", "other types", "kind", "kind without", "none", "metric", "no type"],
 )
 def test_what_cannot_be_set_is_one_clear_line(
     place: Place, words: list[str], complaint: str
@@ -220,7 +237,7 @@ def test_what_cannot_be_set_is_one_clear_line(
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert complaint in ended.stderr
     assert ended.stderr.count("\n") == 1
-    assert place.remembered() == ("sqream", (5,))
+    assert place.remembered() == ("sql", (5,))
 
 
 @pytest.mark.parametrize("words", [["set", METRIC, "17"], ["reset", METRIC]], ids=["set", "reset"])
@@ -234,7 +251,7 @@ def test_while_shipper_runs_nothing_is_changed(place: Place, words: list[str]) -
     assert ended.stderr == (
         f"shipper: another Shipper (pid {os.getpid()}) runs on {place.state_dir}\n"
     )
-    assert place.remembered() == ("sqream", (5,))
+    assert place.remembered() == ("sql", (5,))
 
 
 def test_while_a_worker_is_left_nothing_is_changed(place: Place) -> None:
@@ -256,7 +273,7 @@ sys.stdin.read()
 
     assert ended.exit_code == 3
     assert "another process works on" in ended.stderr
-    assert place.remembered() == ("sqream", (5,))
+    assert place.remembered() == ("sql", (5,))
 
 
 def test_a_damaged_spool_is_left_to_a_run(place: Place) -> None:
@@ -279,7 +296,7 @@ def test_a_cursor_is_forgotten(place: Place) -> None:
 
     assert ended == Ended(
         0,
-        f"{METRIC} was: sqream, datetime 2026-11-22T04:00:00+00:00, int 17; set at {SET_AT}\n"
+        f"{METRIC} was: sql, datetime 2026-11-22T04:00:00+00:00, int 17; set at {SET_AT}\n"
         f"{METRIC} has no cursor any more; the next start begins as its entry says.\n",
         "",
     )

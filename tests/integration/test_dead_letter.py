@@ -92,7 +92,20 @@ def test_machines_list_them_as_json(place: Place) -> None:
 
 
 def test_a_list_needs_neither_letters_nor_a_configuration(place: Place) -> None:
+    claim_state_dir(place.state_dir).release()
+
     assert place.listed() == Ended(0, "No dead letters.\n", "")
+
+
+def test_a_state_directory_that_is_missing_or_none_is_told(place: Place) -> None:
+    missing = place.listed()
+    place.state_dir.mkdir()
+    (place.state_dir / "notes.txt").touch()
+    other = place.listed()
+
+    assert (missing.exit_code, other.exit_code) == (3, 3)
+    assert f"there is no state directory {place.state_dir}" in missing.stderr
+    assert f"{place.state_dir} is no state directory of Shipper" in other.stderr
 
 
 def test_what_is_still_too_old_is_refused_again_and_stays(place: Place) -> None:

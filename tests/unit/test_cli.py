@@ -271,6 +271,41 @@ def test_an_error_is_told_in_one_line_and_ends_with_its_exit_code(
     assert capsys.readouterr().err == f"shipper: {error}\n"
 
 
+def test_an_error_with_foreign_words_is_no_order_to_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shipper.wiring.run.run", failing(ShipperError("it says \x1b[2J")))
+    main([])
+
+    assert capsys.readouterr().err == "shipper: it says \\x1b[2J\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("SHIPPER_LOKI_ULR", "http://loki", 'did you mean "SHIPPER_LOKI_URL"?'),
+        ("SHIPPER_HTTP_HOTS", "x", 'did you mean "SHIPPER_HTTP_HOST"?'),
+        ("SHIPPER_XYZZY_42", "x", "SHIPPER_XYZZY_42 is no flag\n"),
+        ("SHIPPER_LOKI_ULR", "", ""),
+        ("SHIPPER_DB_NAME", "x", ""),
+        ("SHIPPER_STATE_DIR", "/x", ""),
+    ],
+)
+def test_a_variable_that_looks_like_a_flag_and_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    text: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(variable, text)
+
+    assert main(["version"]) == 0
+    told = capsys.readouterr().err
+    assert said in told
+    assert bool(told) is bool(said)
+
+
 def test_a_missing_secret_file_ends_with_exit_code_2(
     ran: Ran, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ class SqreamSettings(SourceSettings):
 
     section = SqreamConnection
     example_metric = "show_locks"
+    # What a function answers is the present state: there is nothing to go on from.
+    keeps_cursor: ClassVar[bool] = False
 
     type: Literal["sqream"] = "sqream"
     """A utility function of SQreamDB."""

@@ -46,8 +46,11 @@ class DatabaseFlags:
         """Return where the database is, with what was not said at its default.
 
         Raises:
-            ConfigError: A flag's value cannot be used.
+            ConfigError: A flag's value cannot be used, or says something of a server where no engine is said.
         """
+        if not self.engine and (flag := self._of_a_server()):
+            text = f"--{flag} is of a server, and no --db-engine is given: SQLite, the default, has none"
+            raise ConfigError(f"{text}; give postgresql or mysql")
         engine = (self.engine or "sqlite").lower()
         if engine not in ENGINES:
             raise ConfigError(f"--db-engine: {engine} is not one of {', '.join(ENGINES)}")
@@ -62,6 +65,15 @@ class DatabaseFlags:
             port=self._port(engine),
             database=name,
         )
+
+    def _of_a_server(self) -> str | None:
+        said = {
+            "db-host": self.host,
+            "db-port": self.port,
+            "db-user": self.user,
+            "db-password": self.password,
+        }
+        return next((flag for flag, value in said.items() if value), None)
 
     def _port(self, engine: str) -> int:
         if not self.port:

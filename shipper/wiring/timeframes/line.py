@@ -10,14 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from shipper.core.record import Row
+from shipper.core.words import printable
 
 KIB = 1024
 MIB = KIB * KIB
 
 NOTHING = "-"
-MOST_CHARACTERS = 200
-"""So much of one field is shown: a line is to be read, and whoever wrote the field may not have thought of that."""
-
 COLOURS = {
     "registered": 32,  # green
     "processing": 33,  # yellow
@@ -46,15 +44,6 @@ def coloured(line: str, status: object) -> str:
     """Return the line in the colour of the state, for terminals; unchanged for a state that has none."""
     colour = COLOURS.get(status.lower()) if isinstance(status, str) else None
     return line if colour is None else f"\x1b[{colour}m{line}\x1b[0m"
-
-
-def printable(text: str) -> str:
-    """Return foreign text as it may be sent to a terminal: in one line, not endless, and nothing obeys it."""
-    short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in short
-    )
 
 
 def _clock_time(row: Row, now: datetime) -> str:

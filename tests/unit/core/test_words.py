@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.core.words import counted, unique_names
+from shipper.core.words import counted, harmless, unique_names
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,7 @@ def test_a_number_goes_with_its_noun(number: int, text: str) -> None:
 
 def test_names_that_are_there_twice_get_numbers() -> None:
     assert list(unique_names(["a", "b", "a", "a_2", "a"])) == ["a", "b", "a_2", "a_2_2", "a_3"]
+
+
+def test_foreign_words_are_no_orders_and_lines_stay_lines() -> None:
+    assert harmless("a\x1b[2J\r\n\x9bb \u202e ü") == "a\\x1b[2J\\r\n\\x9bb \\u202e ü"

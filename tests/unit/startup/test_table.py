@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from shipper.core.checks import Check, Finding, Outcome
@@ -46,6 +47,15 @@ def test_square_brackets_are_shown_as_they_are() -> None:
     (line,) = shown(verdict("check", Outcome.PASSED, "[bold]x[/bold] [/]"))
 
     assert line.endswith("[bold]x[/bold] [/]")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_a_far_end_wrote_is_no_order_to_the_terminal(terminal: bool) -> None:
+    evil = verdict("check", Outcome.FAILED, "says \x9b2J", "or \x07")
+
+    lines = "".join(shown(evil, terminal=terminal))
+    assert "says \\x9b2J" in lines
+    assert "or \\x07" in lines
 
 
 def test_a_terminal_folds_long_sentences_and_never_cuts_them() -> None:

@@ -52,6 +52,12 @@ def test_a_text_line_is_followed_by_the_traceback() -> None:
     assert lines[1:] == ["ValueError: broken"]
 
 
+def test_what_a_far_end_wrote_is_no_order_to_the_terminal() -> None:
+    line = TextFormatter().format(record("It says %s.", "\x1b[2J"))
+
+    assert line.endswith("It says \\x1b[2J.")
+
+
 def test_a_json_line_is_one_object_in_one_line() -> None:
     line = JsonFormatter().format(record("Two\nlines"))
 

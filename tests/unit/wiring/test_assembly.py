@@ -122,9 +122,16 @@ def test_what_another_run_left_on_disk_waits_and_is_counted(
     assert counted(desk.tally, families.LINES_RECOVERED, "show_locks", "loki") == recovered
 
 
+def of_a_table(folder: Path) -> Assignment:
+    """Return an assignment whose source goes on at a cursor."""
+    (folder / "url").write_text(f"sqlite:///{folder}/plant.db")
+    url = {"file": str(folder / "url")}
+    return assignment(folder, type="sql", url=url, table="alarms", cursor=["id"])
+
+
 def test_reading_goes_on_at_the_cursor_on_disk(tmp_path: Path) -> None:
-    made = assignment(tmp_path)
-    left_behind(made, run="")
+    made = of_a_table(tmp_path)
+    left_behind(made, run="", kind="sql")
     desk = Desk("show_locks", cast("Any", None))
 
     assert built(made, desk).custody.cursor == (17,)
@@ -133,13 +140,13 @@ def test_reading_goes_on_at_the_cursor_on_disk(tmp_path: Path) -> None:
 def test_a_cursor_of_another_kind_of_source_is_told_and_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = assignment(tmp_path)
-    left_behind(made, run="", kind="sql")
+    made = of_a_table(tmp_path)
+    left_behind(made, run="")
     desk = Desk("show_locks", cast("Any", None))
 
     assert built(made, desk).custody.cursor is None
     assert caplog.messages == [
-        "The cursor on disk is of a source of type sql; this one begins anew."
+        "The cursor on disk is of a source of type sqream; this one begins anew."
     ]
 
 

@@ -39,6 +39,13 @@ def warnings(lines: Sequence[str]) -> list[str]:
     return [line.strip() for line in lines if line.startswith("  warning: ")]
 
 
+def test_no_row_is_an_order_to_the_terminal(tmp_path: Path) -> None:
+    lines = shown(tmp_path, [{"a": "\x9b2J\u202e"}], label_fields=["a"])
+
+    assert "\\x9b2J\\u202e" in "".join(lines)
+    assert [line for line in lines if not line.isprintable()] == []
+
+
 def test_the_values_of_every_label_are_counted(tmp_path: Path) -> None:
     lines = shown(tmp_path, LOCKS, label_fields=["db"])
     at = lines.index(

@@ -58,12 +58,20 @@ def test_everything_that_is_said_of_a_server_is_in_the_address() -> None:
         (DatabaseFlags(engine="mysql", port="0"), "--db-port: must be a port"),
         (DatabaseFlags(engine="mysql", port="٣"), "--db-port: must be a port"),
         (DatabaseFlags(name=":memory:"), "--db-name: sqlite wants the path of a file"),
+        (DatabaseFlags(host="db.example"), "--db-host is of a server, and no --db-engine is given"),
+        (DatabaseFlags(name="n", user="u"), "--db-user is of a server, and no --db-engine is given"),
     ],
-    ids=["engine", "port that is no number", "port too high", "port 0", "foreign digits", "memory"],
+    ids=["engine", "port that is no number", "port too high", "port 0", "foreign digits", "memory", "host", "user"],
 )  # fmt: skip
 def test_what_cannot_be_used_is_said_with_its_flag(flags: DatabaseFlags, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         flags.url()
+
+
+def test_who_says_sqlite_may_say_what_old_command_lines_said_beside_it() -> None:
+    flags = DatabaseFlags(engine="sqlite", name="x.db", host="localhost", port="5432", user="u")
+
+    assert flags.url().drivername == "sqlite"
 
 
 def test_who_says_nothing_is_known() -> None:

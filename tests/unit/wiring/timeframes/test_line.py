@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shipper.wiring.timeframes.line import MOST_CHARACTERS, coloured, line_of, printable
+from shipper.core.words import MOST_CHARACTERS, printable
+from shipper.wiring.timeframes.line import coloured, line_of
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
