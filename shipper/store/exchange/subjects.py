@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from shipper.store.exchange.columns import Column, Kind
 from shipper.store.files.tables import files
-from shipper.store.timeframes.tables import Moment, runs, time_frames
+from shipper.store.moment import Moment
+from shipper.store.timeframes.tables import runs, time_frames
 
 
 @dataclass(frozen=True, slots=True)
