@@ -306,6 +306,6 @@ def _see_that_it_can_be(jobs: int, tolerated: int) -> None:
 
 def _moment(time: float | str) -> datetime:
     try:
-        return EPOCH + timedelta(microseconds=int(Decimal(str(time).strip()) * 1_000_000))
+        return EPOCH + timedelta(microseconds=round(Decimal(str(time).strip()) * 1_000_000))
     except (InvalidOperation, OverflowError, ValueError):
         raise ValueError("is no number of seconds since 1970") from None

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from shipper.store.jobs.refusal import JobsRefusal
 
 RETRY_AFTER_SECONDS = 5
+UNION_PARTS = frozenset({"constrained-int", "constrained-str", "float", "int", "str"})
 CODES = {"wrong": 400, "missing": 404, "conflict": 409}
 
 Status = Literal["RUNNING", "DONE", "FAILED"]
@@ -179,9 +180,13 @@ def invalid(error: RequestValidationError, method: str) -> Response:
     details: dict[str, list[str]] = {}
     reason = ""
     for each in error.errors():
-        place = [str(part) for part in each["loc"]]
+        # Where a field may be one of several things, pydantic tells which of them it tried.
+        place = [str(part) for part in each["loc"] if "[" not in str(part)]
+        place = [part for part in place if part not in UNION_PARTS]
         reason = reason or _reason(str(each["type"]), place)
-        details.setdefault(".".join(place[1:]) or place[0], []).append(_rule(each))
+        rules = details.setdefault(".".join(place[1:]) or place[0], [])
+        if (rule := _rule(each)) not in rules:
+            rules.append(rule)
     return faulty(400, reason, details, **not_created(method))
 
 

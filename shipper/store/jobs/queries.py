@@ -115,9 +115,8 @@ def figures(connection: Connection, *, most_series: int) -> Figures:
 
 def _jobs_by_state(connection: Connection) -> Mapping[str, int]:
     outcome = job_states.c.outcome
-    found: dict[str | None, int] = dict(
-        connection.execute(sa.select(outcome, sa.func.count()).group_by(outcome)).tuples().all()
-    )
+    counted = connection.execute(sa.select(outcome, sa.func.count()).group_by(outcome))
+    found: dict[str | None, int] = {row[0]: row[1] for row in counted}
     alone = sa.select(sa.func.count()).select_from(processes).where(processes.c.kin == 1)
     in_arrays = sa.select(sa.func.sum(arrays.c.nJobs))
     jobs = (connection.scalar(alone) or 0) + int(connection.scalar(in_arrays) or 0)

@@ -72,7 +72,9 @@ def replace_task(connection: Connection, task: NewTask, shipped_id: int) -> None
     _add_processes(
         connection, task.name, [each for each in task.processes if each.name not in stay]
     )
-    connection.execute(tasks.update().where(tasks.c.name == task.name).values(_fields(task)))
+    # It was submitted when it was; all else is as the new one says.
+    fields = {name: each for name, each in _fields(task).items() if name != "submittedAt"}
+    connection.execute(tasks.update().where(tasks.c.name == task.name).values(fields))
     _untag(connection, task.name)
     _tag(connection, task)
 
@@ -116,7 +118,7 @@ def _jobs_of(connection: Connection, task: str) -> Mapping[str, int | None]:
         .outerjoin_from(processes, arrays, together)
         .where(processes.c.taskID == task)
     )
-    return dict(found.tuples().all())
+    return {row[0]: row[1] for row in found}
 
 
 def _add_processes(connection: Connection, task: str, wanted: Sequence[NewProcess]) -> None:
@@ -159,15 +161,12 @@ def _change_process(connection: Connection, task: str, wanted: NewProcess) -> No
 
 def _see_that_jobs_fit(connection: Connection, task: str, wanted: Sequence[NewProcess]) -> None:
     columns = job_states.c
-    highest = dict(
-        connection.execute(
-            sa.select(columns.procID, sa.func.max(columns.jobIndex))
-            .where(columns.taskID == task)
-            .group_by(columns.procID)
-        )
-        .tuples()
-        .all()
+    found = connection.execute(
+        sa.select(columns.procID, sa.func.max(columns.jobIndex))
+        .where(columns.taskID == task)
+        .group_by(columns.procID)
     )
+    highest: dict[str, int] = {row[0]: row[1] for row in found}
     for each in wanted:
         if each.jobs is not None and highest.get(each.name, -1) >= each.jobs:
             raise JobsRefusal(
