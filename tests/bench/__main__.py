@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.bench import (
     connections,
+    jobs,
     lateness,
     lines,
     polls,
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "stomp": stomp.measure,
     "zeromq": zeromq.measure,
     "sql": sql.measure,
+    "jobs": jobs.measure,
     "ways": ways.measure,
     "spool": spool.measure,
     "workers": workers.measure,

@@ -35,6 +35,9 @@ from shipper.wiring.timeframes.transfer import Wanted as Transfer
 from shipper.wiring.timeframes.transfer import bring_back, take_out
 from tests.support.databases import Database as Place
 from tests.support.databases import Servers
+from tests.support.jobs import Client, source_at
+from tests.support.services import free_port
+from tests.support.shipper_process import until
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 LOG = logging.getLogger("jobs under test")
@@ -536,3 +539,28 @@ def test_events_without_their_task_are_not_brought_in(ready: Place, tmp_path: Pa
     with pytest.raises(ConfigError, match="event"):
         bring_back(url, Transfer("events", "json", path), quiet)
     assert list(outbox_of(ready)) == []
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_server_that_was_away_is_written_to_again(
+    kind: str, servers: Servers, tmp_path: Path
+) -> None:
+    server = servers(kind)
+    source = source_at(free_port(), tmp_path, server.url(server.empty_database()))
+    source.open()
+    client = Client(source.port)
+    client.post("/t", {"processes": {"job": None}})
+    server.crash()
+    away = client.post("/t/job/event", {"payload": "lost"})
+    server.start()
+
+    def back() -> bool:
+        return client.post("/t/job/event", {"payload": "kept"}).status == 201
+
+    until(back)
+    client.close()
+    batch = source.read(1.0)
+    source.close()
+
+    assert (away.status, away.headers["retry-after"]) == (503, "5")
+    assert [row["payload"] for row in batch.rows] == ["kept"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -59,6 +59,15 @@ class JobsSettings(SourceSettings):
     start: Literal["beginning", "now"] = "beginning"
     """Where to begin the first time: with all events in the tables, or with those that come from now on."""
 
+    label_fields: list[str] = Field(default=["eventClass"])
+    """Fields lifted into labels. Use fields with few values: together they name the stream."""
+
+    metadata_fields: list[str] = Field(default=["task", "process", "index"])
+    """Fields lifted into structured metadata: sent along, never indexed."""
+
+    time_field: str | None = "receivedAt"
+    """Field that holds the line's own time: when an event was received, or `sentAt`, where its sender says so."""
+
     store: Literal["jobs"] | None = None
     """The set of tables that keeps the events: always `jobs`, so it may be left out."""
 
@@ -67,17 +76,6 @@ class JobsSettings(SourceSettings):
     def _is_kept_anyway(cls, _store: str | None) -> None:
         """Forget what goes without saying: the source writes its tables itself, and needs no sink for it."""
         return
-
-    @classmethod
-    def complete(cls, metric: str, written: dict[str, Any]) -> dict[str, Any]:
-        """File events under their class, and let them have the time at which they were received."""
-        del metric
-        usual: dict[str, Any] = {
-            "label_fields": ["eventClass"],
-            "metadata_fields": ["task", "process", "index"],
-            "time_field": "receivedAt",
-        }
-        return usual | written
 
     @classmethod
     def checks(

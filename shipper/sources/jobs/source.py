@@ -32,8 +32,11 @@ MAX_BATCH_BYTES = 1024 * 1024
 GATHER_SECONDS = 0.2
 """How long the first event of a batch waits for others: a slow trickle costs five pushes a second at most."""
 
-FIGURES_SECONDS = 10.0
-"""How old the gauges may be."""
+FIGURES_SECONDS = 2.0
+"""How old the gauges may be when something was written since."""
+
+UNCHANGED_SECONDS = 60.0
+"""How old they may be otherwise: others may write to the tables as well."""
 
 MOST_SERIES = 100
 """How many processes have their progress in a gauge."""
@@ -114,7 +117,8 @@ class JobsSource:
         self._has_to_settle = False
         self._database_is_away = False
         self._forget_due_seconds = 0.0
-        self._figures_due_seconds = 0.0
+        self._changed = False
+        self._figured_seconds = float("-inf")
 
     @property
     def port(self) -> int:
@@ -208,7 +212,7 @@ class JobsSource:
                 self._place_in_outbox = (newest_id, name)
         self._shipped_id = self._place_in_outbox[0]
         self._database = database
-        self._figures_due_seconds = 0.0
+        self._figured_seconds = float("-inf")
 
     def _batch(self, database: Database, timeout_seconds: float) -> Batch:
         rows, read_at_ns = self._next(database), self._clock.now_ns()
@@ -229,6 +233,7 @@ class JobsSource:
     def _next(self, database: Database) -> Sequence[Row]:
         if self._behind is not None:
             # Cleared before it is looked: what is committed meanwhile is seen now or makes the next look come soon.
+            self._changed |= self._behind.ledger.committed.is_set()
             self._behind.ledger.committed.clear()
         with database.reading() as connection:
             return outbox.behind(
@@ -246,11 +251,12 @@ class JobsSource:
     def _figures(self, database: Database) -> Measured:
         """Return the gauges, if they are due."""
         now = self._clock.monotonic_seconds()
-        if now < self._figures_due_seconds:
+        wait_seconds = FIGURES_SECONDS if self._changed else UNCHANGED_SECONDS
+        if now < self._figured_seconds + wait_seconds:
             return {}
         with database.reading() as connection:
             found = figures(connection, most_series=MOST_SERIES)
-        self._figures_due_seconds = now + FIGURES_SECONDS
+        self._figured_seconds, self._changed = now, False
         return {
             families.JOB_PROGRESS.name: dict(found.progress.items()),
             families.JOBS.name: {(state,): number for state, number in found.jobs.items()},
