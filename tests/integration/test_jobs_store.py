@@ -17,7 +17,10 @@ from alembic.migration import MigrationContext
 from rich.console import Console
 from sqlalchemy.engine import make_url
 
+from shipper.config.secret import Secret
+from shipper.core.checks import Outcome
 from shipper.core.errors import ConfigError
+from shipper.sinks.store.building import store_checks
 from shipper.sources.jobs.ledger import Ledger
 from shipper.store import versions
 from shipper.store.current import current_database
@@ -31,6 +34,7 @@ from shipper.store.jobs.wishes import NewEvent, NewProcess, NewTask
 from shipper.store.jobs.writing_events import rebuild_states
 from shipper.store.jobs.writing_tasks import create_task, delete_task, replace_task
 from shipper.store.moment import Moment
+from shipper.store.settings import StoreSettings
 from shipper.wiring.timeframes.transfer import Wanted as Transfer
 from shipper.wiring.timeframes.transfer import bring_back, take_out
 from tests.support.databases import Database as Place
@@ -564,3 +568,16 @@ def test_a_server_that_was_away_is_written_to_again(
 
     assert (away.status, away.headers["retry-after"]) == (503, "5")
     assert [row["payload"] for row in batch.rows] == ["kept"]
+
+
+def test_the_startup_check_passes_before_and_after_the_tables_are_made(
+    place: Place, tmp_path: Path
+) -> None:
+    settings = StoreSettings.model_validate({"url": Secret("literal", place.url)})
+    (check,) = store_checks(settings, tmp_path, {"jobs": True})
+    before = check.attempt(10.0)
+    upgrade(place)
+    after = check.attempt(10.0)
+
+    assert (before.outcome, after.outcome) == (Outcome.PASSED, Outcome.PASSED), (before, after)
+    assert f"jobs is at version {versions.head('jobs')}" in after.text

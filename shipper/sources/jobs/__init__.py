@@ -54,7 +54,7 @@ class JobsSettings(SourceSettings):
     """How many requests each address may send, on average; a second's worth may come at once."""
 
     max_connections: int = Field(default=1000, ge=1, le=100_000)
-    """How many connections there may be; further ones are told to come again."""
+    """How many connections there may be; further ones get 503."""
 
     start: Literal["beginning", "now"] = "beginning"
     """Where to begin the first time: with all events in the tables, or with those that come from now on."""

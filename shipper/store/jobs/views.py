@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -196,7 +197,7 @@ def process_view(found: Process) -> View:
         "progress": found.percent,
         "lastEventClass": found.last_event_class,
         "status": process_status(found.sums),
-        "_links": {"events": f"{BASE}/{found.task}/{found.name}/event"},
+        "_links": {"events": f"{_address(found.task)}/{quote(found.name, safe='')}/event"},
     }
 
 
@@ -263,8 +264,13 @@ def _task(row: Any, tagged: list[str], found: Sequence[Process]) -> View:  # noq
         "status": task_status([each.status for each in found]),
         "progress": task_percent([each.percent for each in found]),
         "processes": [process_view(each) for each in found],
-        "_links": {"self": f"{BASE}/{row.name}", "collection": BASE},
+        "_links": {"self": _address(row.name), "collection": BASE},
     }
+
+
+def _address(task_name: str) -> str:
+    """Return where a task is, whatever its name has in it."""
+    return f"{BASE}/{quote(task_name, safe='')}"
 
 
 def _has_tag(tag: str) -> sa.ColumnElement[bool]:
