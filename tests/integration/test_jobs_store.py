@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from shipper.store.jobs.refusal import JobsRefusal
 from shipper.store.jobs.tables import METADATA, events, job_states
 from shipper.store.jobs.views import Page, Wanted
 from shipper.store.jobs.wishes import NewEvent, NewProcess, NewTask
-from shipper.store.jobs.writing_events import rebuild_states
+from shipper.store.jobs.writing_events import add_events, rebuild_states
 from shipper.store.jobs.writing_tasks import create_task, delete_task, replace_task
 from shipper.store.moment import Moment
 from shipper.store.settings import StoreSettings
@@ -581,3 +581,18 @@ def test_the_startup_check_passes_before_and_after_the_tables_are_made(
 
     assert (before.outcome, after.outcome) == (Outcome.PASSED, Outcome.PASSED), (before, after)
     assert f"jobs is at version {versions.head('jobs')}" in after.text
+
+
+def test_no_event_is_seen_before_one_with_a_smaller_id(ready: Place) -> None:
+    make(ready, task())
+    with ledger_on(ready) as ledger:
+        with writing(ready) as connection:
+            add_events(connection, [event(0, "DONE")])
+            second = ledger.submit(event(1, "DONE"))
+            with suppress(TimeoutError):
+                second.result(0.5)
+            early = list(outbox_of(ready))
+        second.result(20.0)
+
+    assert early == []
+    assert [row["index"] for row in outbox_of(ready)] == [0, 1]
