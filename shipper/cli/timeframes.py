@@ -137,10 +137,10 @@ def status(run: int | None, **given: Any) -> None:  # noqa: ANN401 - the values 
 @_with_database_flags
 @click.option(
     "--tables",
-    type=click.Choice(("tf", "files")),
+    type=click.Choice(("tf", "files", "jobs")),
     default="tf",
     show_default=True,
-    help="Those of Time Frames, or those of files that pysmurf announces.",
+    help="Those of Time Frames, of files that pysmurf announces, or of jobs.",
 )
 @click.option("--drop", is_flag=True, help="Drop the tables, and everything in them.")
 @_yes
@@ -172,10 +172,10 @@ def export(
     force: bool,
     **given: Any,  # noqa: ANN401 - the values of the flags
 ) -> None:
-    """Write a table into a file: Time Frames (tf), their runs, or the files that pysmurf announced."""
+    """Write a table into a file: Time Frames (tf), their runs, the files that pysmurf announced, or events of jobs."""
     from shipper.wiring.timeframes.transfer import Wanted, take_out
 
-    _see_that_it_travels(subject, form, output)
+    _see_that_it_travels(form, output)
     if run is not None and subject != "tf":
         raise click.UsageError("--run is for tf")
     database, _ = _database(given, files=subject == "files")
@@ -196,7 +196,7 @@ def import_(subject: str, form: str, source: str, **given: Any) -> None:  # noqa
     """Bring back what export wrote: all of it, or nothing when something is wrong with the file."""
     from shipper.wiring.timeframes.transfer import Wanted, bring_back, summary
 
-    _see_that_it_travels(subject, form, source)
+    _see_that_it_travels(form, source)
     database, _ = _database(given, files=subject == "files")
     arrived = bring_back(database, Wanted(subject, form, source), Console(stderr=True))
     click.echo(summary(arrived, database), err=True)
@@ -205,9 +205,7 @@ def import_(subject: str, form: str, source: str, **given: Any) -> None:  # noqa
 COMMANDS = (start, status, init_db, export, import_)
 
 
-def _see_that_it_travels(subject: str, form: str, file: str) -> None:
-    if subject == "events":
-        raise ConfigError("events belong to jobs, and this version keeps none")
+def _see_that_it_travels(form: str, file: str) -> None:
     if form == "parquet" and file == "-":
         raise click.UsageError("parquet needs a file; csv and json can do with -")
 

@@ -41,6 +41,15 @@ SETS: Mapping[str, KnownSet] = {
             ("pysmurf_files_v1", "pysmurf_remote_v1"),
             {"type": "udp", "format": "pysmurf"},
         ),
+        KnownSet(
+            "jobs",
+            "jobs",
+            (
+                *("tasks", "tags", "tag_associations", "processes", "arrays"),
+                *("events", "departed_events", "jobs_incarnation", "job_states"),
+            ),
+            {"type": "jobs"},
+        ),
     )
 }
 """By their names."""
@@ -49,7 +58,7 @@ RULES = {
     "tf_metadata": ("shipper.store.timeframes.table_set", "TimeFrames"),
     "pysmurf_files_v1": ("shipper.store.files.table_set", "PysmurfFiles"),
 }
-"""Module and class of the rules of every set."""
+"""Module and class of the rules of every set that a sink writes; jobs are written where they come in."""
 
 
 def table_set_names() -> Sequence[str]:

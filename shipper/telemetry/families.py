@@ -134,6 +134,19 @@ CHANNEL_CLIENTS_CLOSED = _counter(
 )
 WORKER_UP = _gauge("shipper_worker_up", "1 while the worker's process runs, else 0.")
 WORKER_RESTARTS = _counter("shipper_worker_restarts_total", "Workers started again.")
+JOB_PROGRESS = Family(
+    "shipper_job_progress_ratio",
+    "gauge",
+    "How far the processes of the newest unfinished tasks are, 1 for all; may be more.",
+    ("metric", "task", "process"),
+)
+JOBS = Family("shipper_jobs", "gauge", "Jobs in the tables, by their state.", ("metric", "state"))
+JOB_EVENTS = Family(
+    "shipper_job_events_total",
+    "counter",
+    "Events read from the outbox, by class; words that are not usual are counted as `other`.",
+    ("metric", "class"),
+)
 STATE_DIR_FREE = Family(
     "shipper_state_dir_free_bytes", "gauge", "Room on the disk of the state directory.", ()
 )
@@ -179,6 +192,9 @@ FAMILIES = (
     CHANNEL_CLIENTS_CLOSED,
     WORKER_UP,
     WORKER_RESTARTS,
+    JOB_PROGRESS,
+    JOBS,
+    JOB_EVENTS,
     STATE_DIR_FREE,
     BUILD,
 )

@@ -253,7 +253,7 @@ def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, l
     log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
     state_dir = surroundings.state_dir.path
     shipped = sum(entry.ship for entry in configuration.metrics.values())
-    kept = sum(entry.store is not None for entry in configuration.metrics.values())
+    kept = sum(entry.table_set is not None for entry in configuration.metrics.values())
     ways = []
     if shipped:
         ways.append(

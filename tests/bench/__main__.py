@@ -15,6 +15,7 @@ from rich.console import Console
 from tests.bench import (
     channels,
     connections,
+    jobs,
     lateness,
     lines,
     polls,
@@ -37,6 +38,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "zeromq": zeromq.measure,
     "channels": channels.measure,
     "sql": sql.measure,
+    "jobs": jobs.measure,
     "ways": ways.measure,
     "viewers": viewers.measure,
     "spool": spool.measure,

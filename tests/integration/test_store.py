@@ -29,9 +29,10 @@ from shipper.sinks.store.sink import StoreSink
 from shipper.store import versions
 from shipper.store.database import Database
 from shipper.store.errors import StoreUnavailable
+from shipper.store.moment import Moment
 from shipper.store.settings import StoreSettings
 from shipper.store.timeframes import queries
-from shipper.store.timeframes.tables import METADATA, Moment
+from shipper.store.timeframes.tables import METADATA
 from tests.contract.sink_contract import SinkContract
 from tests.support.databases import PASSWORD, Servers
 from tests.support.databases import Database as Place

@@ -123,7 +123,8 @@ def _see_that_rows_can_be_written(connection: Connection, known: KnownSet) -> No
     version_table = versions.version_table(known.branch).name
     connection.exec_driver_sql(HOLD.format(table=version_table))
     for table in known.tables:
-        column = _first_column(connection, table)
+        # Names of some columns have capitals, which PostgreSQL only knows in quotes.
+        column = connection.dialect.identifier_preparer.quote(_first_column(connection, table))
         for trial in TRIALS:
             connection.exec_driver_sql(trial.format(table=table, column=column))
 

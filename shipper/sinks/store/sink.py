@@ -17,7 +17,7 @@ from shipper.core.ports import Rejection
 from shipper.core.record import Stream
 from shipper.sinks.store.arrivals import arrivals_of
 from shipper.store import versions
-from shipper.store.address import shown
+from shipper.store.current import current_database
 from shipper.store.database import Database
 from shipper.store.errors import RowsRefused, StoreError, StoreUnavailable, StoreUndecided
 from shipper.store.table_set import TableSet
@@ -118,19 +118,11 @@ class StoreSink:
         """Return the database, with the tables as they are known here."""
         if self._database is not None:
             return self._database
-        url, branch = self._address(), self._table_set.branch
-        database = Database(
-            url,
+        self._database = current_database(
+            self._address(),
+            self._table_set.branch,
+            log=self._log,
             connect_timeout_seconds=self._connect_timeout_seconds,
             statement_timeout_seconds=self._statement_timeout_seconds,
         )
-        try:
-            if not versions.is_current(database, branch):
-                versions.upgrade(url, branch, connect_timeout_seconds=self._connect_timeout_seconds)
-                text = "The tables of %s are at version %s now."
-                self._log.info(text, shown(url), versions.head(branch))
-        except BaseException:
-            database.close()
-            raise
-        self._database = database
-        return database
+        return self._database

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from shipper.core.errors import ConfigError
 from shipper.store.errors import RowsRefused
 from shipper.store.exchange.columns import Value, Values
+from shipper.store.exchange.states import reckon_states
 from shipper.store.exchange.subjects import Subject
 from shipper.store.exchange.totals import reckon
 from shipper.store.verdict import verdict
@@ -49,7 +50,7 @@ class Arrived:
 def bring_in(
     connection: Connection, subject: Subject, rows: Iterable[tuple[int, Values]], where: str
 ) -> Iterator[Arrived]:
-    """Write rows, and yield what has become of them after every part; at the end the totals of runs are right.
+    """Write rows, and yield what has become of them after every part; at the end totals and states are right.
 
     Args:
         connection: In a transaction; nobody else writes meanwhile.
@@ -76,6 +77,8 @@ def bring_in(
         yield arrived
     _let_numbers_go_on(connection, subject)
     reckon(connection, arrived.runs)
+    if subject.branch == "jobs":
+        reckon_states(connection, where)
 
 
 def _write(

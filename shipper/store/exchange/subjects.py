@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from shipper.store.exchange.columns import Column, Kind
 from shipper.store.files.tables import files
-from shipper.store.timeframes.tables import Moment, runs, time_frames
+from shipper.store.jobs.tables import events
+from shipper.store.moment import Moment
+from shipper.store.timeframes.tables import runs, time_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ SUBJECTS: Mapping[str, Subject] = {
             derived=("total_tfs", "total_size_bytes"),
         ),
         Subject("files", files, "files", order="id", key="id"),
+        Subject("events", events, "jobs", order="id", key="id"),
     )
 }
 

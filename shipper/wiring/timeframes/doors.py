@@ -72,7 +72,7 @@ def told(url: URL) -> Iterator[None]:
         yield
     except StoreError as error:
         hint = (
-            "; init-db (for files: --tables files) brings them up to date"
+            "; init-db (for others than Time Frames: --tables) brings them up to date"
             if error.reason == OTHER_TABLES
             else ""
         )

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from shipper.store.address import shown
 from shipper.store.database import Database
 from shipper.store.files import tables as of_files
+from shipper.store.jobs import tables as of_jobs
 from shipper.store.timeframes import tables as of_time_frames
 from shipper.store.versions import head, upgrade, version_table
 from shipper.wiring.timeframes.address import sqlite_path
@@ -38,6 +39,7 @@ class Tables:
 TABLES: Mapping[str, Tables] = {
     "tf": Tables("tf", of_time_frames.METADATA),
     "files": Tables("files", of_files.METADATA),
+    "jobs": Tables("jobs", of_jobs.METADATA),
 }
 
 

@@ -55,7 +55,7 @@ class Wanted:
     """What is taken out, or brought in.
 
     Attributes:
-        subject: `tf`, `runs` or `files`.
+        subject: `tf`, `runs`, `files` or `events`.
         form: `csv`, `json` or `parquet`.
         file: The file, or `-` for the standard stream.
         run: Only what belongs to this run.

@@ -25,7 +25,7 @@ def test_every_kind_is_called_like_its_type() -> None:
 
 def test_the_sections_are_those_of_sinks_http_and_those_of_the_kinds() -> None:
     kinds = vocabulary().kinds
-    shared = {name for name, kind in kinds.items() if kind.section is not None}
+    shared = {kind.section_name or name for name, kind in kinds.items() if kind.section is not None}
 
     assert set(vocabulary().sections) == {"loki", "store", "http"} | shared
 

@@ -92,7 +92,8 @@ def test_tables_of_the_former_client_want_to_be_brought_up_to_date(tmp_path: Pat
     connection.close()
 
     with pytest.raises(
-        StartupError, match=r"init-db \(for files: --tables files\) brings them up to date"
+        StartupError,
+        match=r"init-db \(for others than Time Frames: --tables\) brings them up to date",
     ):
         status(sqlite_url(tmp_path), None)
 
