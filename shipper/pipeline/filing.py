@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shipper.core.json_lines import json_lines
+from shipper.core.json_rows import JsonRows
 from shipper.core.record import Batch, Row, Stream
-from shipper.pipeline.lines import json_lines, logfmt_lines, text
+from shipper.pipeline.lines import logfmt_lines, text
 from shipper.pipeline.moment import moment_ns
 
 
@@ -30,6 +32,14 @@ class FilingRules:
     max_label_values: int = 100
     time_field: str | None = None
     line: Literal["json", "logfmt"] = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifted:
+    """The labels that a row gets of its fields, and what is beyond the allowance."""
+
+    labels: tuple[tuple[str, str], ...]
+    beyond: dict[str, str]
 
 
 class Filing:
@@ -64,11 +74,16 @@ class Filing:
             return []
         if self._unseen:
             self._look_for_fields(rows)
-        lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
+        lines = self._lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
             return [Stream(self._rules.labels, times_ns, lines, batch.metadata or None)]
         return self._grouped(batch, times_ns, lines)
+
+    def _lines(self, rows: Sequence[Row]) -> Sequence[bytes]:
+        if self._rules.line == "logfmt":
+            return logfmt_lines(rows)
+        return rows.lines if isinstance(rows, JsonRows) else json_lines(rows)
 
     def _look_for_fields(self, rows: Sequence[Row]) -> None:
         """Find out, once, whether a field that is asked for is misspelt."""
@@ -95,13 +110,18 @@ class Filing:
     ) -> list[Stream]:
         groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
         metadata = []
+        # Few values have many rows: what they become is found out once a batch.
+        filed: dict[tuple[str, ...], _Lifted] = {}
+        label_fields = self._rules.label_fields
         for index, row in enumerate(batch.rows):
-            aside = dict(batch.metadata[index]) if batch.metadata else {}
-            for name in self._rules.metadata_fields:
-                if row.get(name) is not None:
-                    aside[name] = text(row[name])
-            groups.setdefault(self._own_labels(row, aside), []).append(index)
-            metadata.append(aside)
+            values = tuple([text(row.get(name)) for name in label_fields])
+            lifted = filed.get(values)
+            if lifted is None:
+                lifted = filed[values] = self._lifted(values)
+            metadata.append(self._aside(batch, index, row) | lifted.beyond)
+            for name in lifted.beyond:
+                self._overflowed(name)
+            groups.setdefault(lifted.labels, []).append(index)
         return [
             Stream(
                 {**self._rules.labels, **dict(own_labels)},
@@ -112,19 +132,26 @@ class Filing:
             for own_labels, members in groups.items()
         ]
 
-    def _own_labels(self, row: Row, aside: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        """Return the labels lifted from `row`; what is beyond the allowance goes into `aside`."""
-        lifted = []
-        for name in self._rules.label_fields:
-            value = text(row.get(name))
+    def _aside(self, batch: Batch, index: int, row: Row) -> dict[str, str]:
+        """Return the structured metadata that a row has and that is lifted from it."""
+        aside = dict(batch.metadata[index]) if batch.metadata else {}
+        for name in self._rules.metadata_fields:
+            if row.get(name) is not None:
+                aside[name] = text(row[name])
+        return aside
+
+    def _lifted(self, values: tuple[str, ...]) -> _Lifted:
+        """Return what becomes of the values of the label fields; an empty one is no label."""
+        labels: list[tuple[str, str]] = []
+        beyond: dict[str, str] = {}
+        for name, value in zip(self._rules.label_fields, values, strict=True):
             if not value:
                 continue
             if self._allowed(name, value):
-                lifted.append((name, value))
+                labels.append((name, value))
             else:
-                aside[name] = value
-                self._overflowed(name)
-        return tuple(lifted)
+                beyond[name] = value
+        return _Lifted(tuple(labels), beyond)
 
     def _allowed(self, name: str, value: str) -> bool:
         seen = self._seen[name]

@@ -21,9 +21,9 @@ from sqlalchemy.dialects import mysql
 from shipper.core.checks import Finding, Outcome
 from shipper.core.clock import Clock
 from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
+from shipper.core.json_lines import json_lines
 from shipper.core.record import Batch, Cursor, Row
 from shipper.pipeline.cursors import cursor_text, read_cursor
-from shipper.pipeline.lines import json_lines
 from shipper.sources.sql import SqlSettings
 from shipper.sources.sql.selection import parameters
 from shipper.sources.sql.source import SqlSource
