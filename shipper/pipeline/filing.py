@@ -47,7 +47,8 @@ class Filing:
 
     It remembers the distinct values of every label field: those beyond `max_label_values` go to structured
     metadata, and `overflowed` is told the field, once for every such record. `unknown` is told the fields that are
-    asked for and stand in no row of the first batch, and those that do.
+    asked for and stand in no row of the first batch, and those that do. `untimed` is told, once, the time field and a
+    value of it, when no row of a batch that has the field holds a time in it.
     """
 
     def __init__(
@@ -55,10 +56,13 @@ class Filing:
         rules: FilingRules,
         overflowed: Callable[[str], None],
         unknown: Callable[[Sequence[str], Sequence[str]], None] = lambda _wanted, _there: None,
+        untimed: Callable[[str, object], None] = lambda _field, _value: None,
     ) -> None:
         self._rules = rules
         self._overflowed = overflowed
         self._unknown = unknown
+        self._untimed = untimed
+        self._told_untimed = False
         time_field = [rules.time_field] if rules.time_field is not None else []
         self._unseen = [*rules.label_fields, *rules.metadata_fields, *time_field]
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
@@ -98,12 +102,20 @@ class Filing:
         field = self._rules.time_field
         if field is None:
             return moments
+        values = [row.get(field) for row in batch.rows]
+        owns_ns = [moment_ns(value) for value in values]
+        if not self._told_untimed and not any(own is not None for own in owns_ns):
+            self._tell_untimed(field, values)
         return [
-            moment if own is None else own
-            for moment, own in zip(
-                moments, (moment_ns(row.get(field)) for row in batch.rows), strict=True
-            )
+            moment if own is None else own for moment, own in zip(moments, owns_ns, strict=True)
         ]
+
+    def _tell_untimed(self, field: str, values: Sequence[object]) -> None:
+        """Tell, once, that what the time field holds is no time; NULL may become one."""
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            self._told_untimed = True
+            self._untimed(field, value)
 
     def _grouped(
         self, batch: Batch, times_ns: Sequence[int], lines: Sequence[bytes]

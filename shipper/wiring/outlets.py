@@ -31,6 +31,9 @@ from shipper.telemetry.tally import Tally
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
 
+LONGEST_VALUE_CHARACTERS = 100
+"""How much of a value that is no time is shown."""
+
 
 class Limits(Protocol):
     """How much may wait for a sink, and how much is written at once; both sections of sinks have these keys."""
@@ -90,6 +93,7 @@ class Workbench:
             filing_rules(entry, self.assignment.labels),
             partial(_overflowed, metric, log, tally, set()),
             partial(warn_of_unknown_fields, log),
+            partial(warn_of_no_times, log),
         )
         path = circuit_path(self.assignment.state_dir, loki)
         too_old = entry.too_old or loki.too_old
@@ -192,6 +196,15 @@ def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[
         "No row of the first poll has a field %s; its fields are %s.",
         " or ".join(missing),
         ", ".join(there),
+    )
+
+
+def warn_of_no_times(log: Logger, field: str, value: object) -> None:
+    """Say that no row has a time in the field that should hold it."""
+    log.warning(
+        "The time field %s holds no time, for example %s; lines have the moment of the poll.",
+        field,
+        repr(value)[:LONGEST_VALUE_CHARACTERS],
     )
 
 
