@@ -14,6 +14,7 @@ from typing import Protocol
 from shipper.config.models import SourceSettings
 from shipper.core.clock import Clock
 from shipper.core.ports import Sink
+from shipper.core.words import counted
 from shipper.pipeline.circuit import SUFFIX, Circuit
 from shipper.pipeline.dead_letter import DeadLetters, path_of
 from shipper.pipeline.delivery import Delivery
@@ -139,8 +140,8 @@ class Workbench:
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:
         shelf = Shelf(self.spool, sink, max_bytes=max_bytes)
         if shelf.lines and self.spool.of_earlier_run:
-            text = "%d lines of an earlier run wait on disk for %s and are delivered first."
-            self.log.info(text, shelf.lines, sink)
+            text = "On disk for %s, and delivered first: %s of an earlier run."
+            self.log.info(text, sink, counted(shelf.lines, "line"))
             self.desk.tally.count(
                 families.LINES_RECOVERED, self.assignment.metric, sink, by=shelf.lines
             )

@@ -646,7 +646,7 @@ def test_rows_with_null_in_the_cursor_are_never_read_and_the_check_counts_them(
 
     assert [row["id"] for row in read_all(source)] == [2]
     assert found.outcome is Outcome.NOTED
-    assert found.text == "2 rows have NULL in at, id and are never read"
+    assert found.text == "2 rows have NULL in at, id: never read"
 
 
 # Time zones
