@@ -17,6 +17,7 @@ from shipper.cli.flags import Command, drop_beaten, log_settings, option, with_o
 from shipper.config.flags import FLAGS, Flag, overrides
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError, ShipperError
+from shipper.core.words import counted
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -182,7 +183,7 @@ def export(
     wanted = Wanted(subject, form, output, run=run, force=force)
     rows = take_out(database, wanted, Console(stderr=True))
     place = "standard output" if output == "-" else output
-    click.echo(f"{rows} rows written to {place}.", err=True)
+    click.echo(f"{counted(rows, 'row')} written to {place}.", err=True)
 
 
 @click.command(name="import")

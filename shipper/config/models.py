@@ -206,6 +206,18 @@ class SourceSettings(Settings):
         return written
 
     @property
+    def wants_fields(self) -> bool:
+        """Whether the fields of every row are looked at, and not only written."""
+        asked = (
+            self.label_fields,
+            self.metadata_fields,
+            self.time_field,
+            self.table_set,
+            self.metrics,
+        )
+        return self.line != "json" or any(asked)
+
+    @property
     def poll_timeout_seconds(self) -> float:
         """The deadline of one poll that is in force, in seconds."""
         if self.timeout_seconds is not None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 MAX_DEPTH = 200
 """How many containers may lie in each other. What writes the lines (orjson 3.11) refuses more than 254."""
+
+_MARK = 4_611_686_018_427_387_905
+"""Stands between objects that are read at once. It is written in one way only, and no float equals it."""
+
+_MARK_DIGITS = b"%d" % _MARK
 
 
 class Unreadable(Exception):
@@ -41,6 +46,34 @@ def json_object(content: bytes | memoryview) -> dict[str, object]:
     if len(content) > 2 * MAX_DEPTH and _is_too_deep(bytes(content), found):
         raise Unreadable("too_deep")
     return found
+
+
+def json_objects(contents: Sequence[bytes | memoryview]) -> list[dict[str, object]] | None:
+    """Return the objects that contents hold, one each, read at once; `None`: only one by one can it be said.
+
+    What it returns is what `json_object` returns of each, and every object can be had again from its own JSON.
+    """
+    if not contents:
+        return []
+    text = b"[" + (b",%b," % _MARK_DIGITS).join(contents) + b"]"
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return None
+    objects: list[dict[str, object]] = found[::2]
+    marks = found[1::2]
+    between = len(contents) - 1
+    # Contents could close what others opened, like `{"a":[1` and `2]},{}`. All marks in the text are ours, and all of
+    # them stand between objects: then none did.
+    if text.count(_MARK_DIGITS) != between or marks != [_MARK] * between:
+        return None
+    if len(objects) != len(contents) or any(type(each) is not dict for each in objects):
+        return None
+    if any(len(content) > 2 * MAX_DEPTH for content in contents) and any(
+        _is_too_deep(bytes(content), each) for content, each in zip(contents, objects, strict=True)
+    ):
+        return None
+    return objects
 
 
 def utf8(content: bytes | memoryview) -> str:

@@ -8,9 +8,10 @@ MOST_CHARACTERS = 200
 """So much of a foreign text is shown in a line: whoever wrote it may not have thought of that."""
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, like `1 line` and `2 lines`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
+    """Return a number with its noun, like `1 line` and `2 lines`, and with what one does and many do."""
+    one, many = ("", "") if verbs is None else (f" {verbs[0]}", f" {verbs[1]}")
+    return f"{number} {noun}{one}" if number == 1 else f"{number} {noun}s{many}"
 
 
 def printable(text: str, most_characters: int = MOST_CHARACTERS) -> str:

@@ -12,6 +12,7 @@ from shipper.core.clock import Clock
 from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkError, SinkUnavailable
 from shipper.core.ports import Rejection, Sink
 from shipper.core.record import Stream
+from shipper.core.words import counted
 from shipper.pipeline.backoff import Backoff, Pace
 from shipper.pipeline.pieces import BOUNDED_TRIES, Pieces
 from shipper.pipeline.queue import DeliveryQueue, Depth, Flight
@@ -269,10 +270,10 @@ class Delivery:
         if trouble.since_seconds is not None:
             lasted = self.clock.monotonic_seconds() - trouble.since_seconds
             self.log.info(
-                "%s takes lines again after %.1f s and %d attempts.",
+                "%s takes lines again after %.1f s and %s.",
                 self.sink.name,
                 lasted,
-                trouble.attempts,
+                counted(trouble.attempts, "attempt"),
             )
         if trouble.text:
             self._trouble = _Trouble()

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shipper.core.json_lines import json_lines
+from shipper.core.json_rows import JsonRows
 from shipper.core.record import Batch, Row, Stream
-from shipper.pipeline.lines import json_lines, logfmt_lines, text
+from shipper.pipeline.lines import logfmt_lines, text
 from shipper.pipeline.moment import moment_ns
 
 MOST_STREAMS_COUNTED = 10_000
@@ -37,12 +39,21 @@ class FilingRules:
     known_fields: Collection[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Lifted:
+    """The labels that a row gets of its fields, and what is beyond the allowance."""
+
+    labels: tuple[tuple[str, str], ...]
+    beyond: dict[str, str]
+
+
 class Filing:
     """Turns batches of rows into streams.
 
     It remembers the distinct values of every label field: those beyond `max_label_values` go to structured
     metadata, and `overflowed` is told the field, once for every such record. `unknown` is told the fields that are
-    asked for and stand in no row of the first batch, and those that do.
+    asked for and stand in no row of the first batch, and those that do. `untimed` is told, once, the time field and a
+    value of it, when no row of a batch that has the field holds a time in it.
     """
 
     def __init__(
@@ -50,10 +61,13 @@ class Filing:
         rules: FilingRules,
         overflowed: Callable[[str], None],
         unknown: Callable[[Sequence[str], Sequence[str]], None] = lambda _wanted, _there: None,
+        untimed: Callable[[str, object], None] = lambda _field, _value: None,
     ) -> None:
         self._rules = rules
         self._overflowed = overflowed
         self._unknown = unknown
+        self._untimed = untimed
+        self._told_untimed = False
         time_field = [rules.time_field] if rules.time_field is not None else []
         wanted = [*rules.label_fields, *rules.metadata_fields, *time_field]
         self._unseen = [name for name in wanted if name not in rules.known_fields]
@@ -81,12 +95,17 @@ class Filing:
             return []
         if self._unseen:
             self._look_for_fields(rows)
-        lines = json_lines(rows) if self._rules.line == "json" else logfmt_lines(rows)
+        lines = self._lines(rows)
         times_ns = self._times_ns(batch)
         if not self._rules.label_fields and not self._rules.metadata_fields:
             self._filed.add(0)
             return [Stream(self._rules.labels, times_ns, lines, batch.metadata or None)]
         return self._grouped(batch, times_ns, lines)
+
+    def _lines(self, rows: Sequence[Row]) -> Sequence[bytes]:
+        if self._rules.line == "logfmt":
+            return logfmt_lines(rows)
+        return rows.lines if isinstance(rows, JsonRows) else json_lines(rows)
 
     def _look_for_fields(self, rows: Sequence[Row]) -> None:
         """Find out, once, whether a field that is asked for is misspelt."""
@@ -101,25 +120,38 @@ class Filing:
         field = self._rules.time_field
         if field is None:
             return moments
+        values = [row.get(field) for row in batch.rows]
+        owns_ns = [moment_ns(value) for value in values]
+        if not self._told_untimed and not any(own is not None for own in owns_ns):
+            self._tell_untimed(field, values)
         return [
-            moment if own is None else own
-            for moment, own in zip(
-                moments, (moment_ns(row.get(field)) for row in batch.rows), strict=True
-            )
+            moment if own is None else own for moment, own in zip(moments, owns_ns, strict=True)
         ]
+
+    def _tell_untimed(self, field: str, values: Sequence[object]) -> None:
+        """Tell, once, that what the time field holds is no time; NULL may become one."""
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            self._told_untimed = True
+            self._untimed(field, value)
 
     def _grouped(
         self, batch: Batch, times_ns: Sequence[int], lines: Sequence[bytes]
     ) -> list[Stream]:
         groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
         metadata = []
+        # Few values have many rows: what they become is found out once a batch.
+        filed: dict[tuple[str, ...], _Lifted] = {}
+        label_fields = self._rules.label_fields
         for index, row in enumerate(batch.rows):
-            aside = dict(batch.metadata[index]) if batch.metadata else {}
-            for name in self._rules.metadata_fields:
-                if row.get(name) is not None:
-                    aside[name] = text(row[name])
-            groups.setdefault(self._own_labels(row, aside), []).append(index)
-            metadata.append(aside)
+            values = tuple([text(row.get(name)) for name in label_fields])
+            lifted = filed.get(values)
+            if lifted is None:
+                lifted = filed[values] = self._lifted(values)
+            metadata.append(self._aside(batch, index, row) | lifted.beyond)
+            for name in lifted.beyond:
+                self._overflowed(name)
+            groups.setdefault(lifted.labels, []).append(index)
         if len(self._filed) < MOST_STREAMS_COUNTED:
             self._filed.update(map(hash, groups))
         return [
@@ -132,19 +164,26 @@ class Filing:
             for own_labels, members in groups.items()
         ]
 
-    def _own_labels(self, row: Row, aside: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        """Return the labels lifted from `row`; what is beyond the allowance goes into `aside`."""
-        lifted = []
-        for name in self._rules.label_fields:
-            value = text(row.get(name))
+    def _aside(self, batch: Batch, index: int, row: Row) -> dict[str, str]:
+        """Return the structured metadata that a row has and that is lifted from it."""
+        aside = dict(batch.metadata[index]) if batch.metadata else {}
+        for name in self._rules.metadata_fields:
+            if row.get(name) is not None:
+                aside[name] = text(row[name])
+        return aside
+
+    def _lifted(self, values: tuple[str, ...]) -> _Lifted:
+        """Return what becomes of the values of the label fields; an empty one is no label."""
+        labels: list[tuple[str, str]] = []
+        beyond: dict[str, str] = {}
+        for name, value in zip(self._rules.label_fields, values, strict=True):
             if not value:
                 continue
             if self._allowed(name, value):
-                lifted.append((name, value))
+                labels.append((name, value))
             else:
-                aside[name] = value
-                self._overflowed(name)
-        return tuple(lifted)
+                beyond[name] = value
+        return _Lifted(tuple(labels), beyond)
 
     def _allowed(self, name: str, value: str) -> bool:
         seen = self._seen[name]

@@ -12,6 +12,7 @@ from shipper.core.clock import Clock
 from shipper.core.errors import ReadRefused, SourceError, SourceTimeout, SourceUnavailable
 from shipper.core.ports import Source
 from shipper.core.record import Batch, Cursor
+from shipper.core.words import counted
 from shipper.pipeline.backoff import Backoff
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
@@ -156,7 +157,7 @@ class Reader:
 
     def _succeeded(self, batch: Batch) -> None:
         if self._failures:
-            self.log.info("Polls succeed again after %d failures.", self._failures)
+            self.log.info("Polls succeed again after %s.", counted(self._failures, "failure"))
         self._failures = 0
         self.retry_at_seconds = 0.0
         received = len(batch.rows) + len(batch.refused)

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from shipper.core.clock import Clock
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
+from shipper.core.words import counted
 from shipper.pipeline.dead_letter import rfc3339
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
@@ -152,10 +153,10 @@ class Refusals:
         for reason, members in alike.items():
             if self._is_news(reason):
                 self.log.warning(
-                    "%s refused %d of %d lines for good: %s",
+                    "%s refused %d of %s for good: %s",
                     self.sink,
                     len(members),
-                    max(written, self.received),
+                    counted(max(written, self.received), "line"),
                     ": ".join(filter(None, (reason, members[0].answer.rstrip(".")))),
                 )
 
@@ -169,7 +170,9 @@ class Refusals:
     def _restamped(self, stream: Stream, late: Sequence[Rejection]) -> Stream:
         if self._is_news("restamped"):
             self.log.warning(
-                "%s refused %d lines as too late; they get the present time.", self.sink, len(late)
+                "%s refused %s as too late: given the present time.",
+                self.sink,
+                counted(len(late), "line"),
             )
         return restamped(stream, [one.index for one in late], self.clock.now_ns())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipper.core.errors import StartupError
-from shipper.core.words import printable
+from shipper.core.words import counted, printable
 from shipper.pipeline.dead_letter import (
     FOLDER,
     DeadLetter,
@@ -97,7 +97,7 @@ def as_text(found: Survey) -> Iterator[str]:
         since, until = (rfc3339(ns)[_TO_SECONDS] for ns in (group.oldest_ns, group.newest_ns))
         yield f"{metric}: {group.records} {_shown(reason)}, from {since} to {until} UTC"
     for metric, lines in sorted(found.unreadable.items()):
-        yield f"{metric}: {lines} lines cannot be read: torn, or not written by Shipper"
+        yield f"{metric}: {counted(lines, 'line')} cannot be read: torn, or not written by Shipper"
     for metric, letter in found.newest:
         labels = ", ".join(f'{name}="{value}"' for name, value in letter.labels.items())
         yield ""

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from shipper.config.override import Override
 from shipper.core.errors import StartupError
-from shipper.core.words import printable
+from shipper.core.words import counted, printable
 from shipper.demo.stage import Stage
 from shipper.startup.surroundings import listen
 from shipper.wiring.gate import Surroundings
@@ -144,7 +144,7 @@ class _Show:
         for each in sorted(series, key=lambda each: str(each["metric"]["job"])):
             table.add_row(each["metric"]["job"], each["value"][1])
         total = sum(int(each["value"][1]) for each in series)
-        self.console.print(f"\nShipped {total} lines.")
+        self.console.print(f"\nShipped {counted(total, 'line')}.")
         self.console.print(table)
 
 

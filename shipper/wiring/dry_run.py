@@ -156,7 +156,7 @@ def _samples(configuration: Configuration, poll: Poll) -> list[str]:
 
 def _told(opinion: Opinion) -> Iterator[str]:
     lines, refused = len(opinion.stream), len(opinion.refused)
-    verdict = f"{refused} of {lines} lines refused" if refused else "taken"
+    verdict = f"{refused} of {counted(lines, 'line')} refused" if refused else "taken"
     yield f"  {_labels(opinion.stream)}: {'would have to wait' if opinion.waits else verdict}"
     if opinion.waits:
         yield f"    {opinion.waits}"

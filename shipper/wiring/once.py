@@ -37,7 +37,13 @@ from shipper.telemetry.families import Family
 from shipper.telemetry.log import start_logging
 from shipper.telemetry.tally import Tally
 from shipper.wiring.dry_run import Poll, show, show_verdict
-from shipper.wiring.outlets import Limits, filing_rules, store_outlet, warn_of_unknown_fields
+from shipper.wiring.outlets import (
+    Limits,
+    filing_rules,
+    store_outlet,
+    warn_of_no_times,
+    warn_of_unknown_fields,
+)
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import fixed_labels
 
@@ -68,7 +74,12 @@ def poll_once(
     with _read(configuration, metric, settings.state_dir, console) as (source, batch):
         if dry_run:
             rules = filing_rules(entry, fixed_labels(configuration)[metric])
-            filing = Filing(rules, lambda _name: None, partial(warn_of_unknown_fields, log))
+            filing = Filing(
+                rules,
+                lambda _name: None,
+                partial(warn_of_unknown_fields, log),
+                partial(warn_of_no_times, log),
+            )
             poll = Poll(metric, entry, batch, filing.streams(batch))
             show(console, configuration, poll)
             if verdict:
@@ -154,9 +165,10 @@ class _Once:
     def _loki(self) -> Outlet:
         rules = filing_rules(self.entry, fixed_labels(self.configuration)[self.metric])
         unknown = partial(warn_of_unknown_fields, self.log)
+        untimed = partial(warn_of_no_times, self.log)
         loki = self.configuration.section("loki", LokiSettings)
         delivery = self._delivery(loki.build(), loki)
-        return Outlet(delivery, Filing(rules, lambda _name: None, unknown))
+        return Outlet(delivery, Filing(rules, lambda _name: None, unknown, untimed))
 
     def _store(self, name: str) -> Outlet:
         store = self.configuration.section("store", StoreSettings)

@@ -14,6 +14,7 @@ from typing import Protocol
 from shipper.config.models import SourceSettings
 from shipper.core.clock import Clock
 from shipper.core.ports import Sink
+from shipper.core.words import counted
 from shipper.pipeline.circuit import SUFFIX, Circuit
 from shipper.pipeline.dead_letter import DeadLetters, path_of
 from shipper.pipeline.delivery import Delivery
@@ -31,6 +32,9 @@ from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
+
+LONGEST_VALUE_CHARACTERS = 100
+"""How much of a value that is no time is shown."""
 
 
 class Limits(Protocol):
@@ -91,6 +95,7 @@ class Workbench:
             filing_rules(entry, self.assignment.labels),
             partial(_overflowed, metric, log, tally, set()),
             partial(warn_of_unknown_fields, log),
+            partial(warn_of_no_times, log),
         )
         path = circuit_path(self.assignment.state_dir, loki)
         too_old = entry.too_old or loki.too_old
@@ -141,8 +146,8 @@ class Workbench:
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:
         shelf = Shelf(self.spool, sink, max_bytes=max_bytes)
         if shelf.lines and self.spool.of_earlier_run:
-            text = "%d lines of an earlier run wait on disk for %s and are delivered first."
-            self.log.info(text, shelf.lines, sink)
+            text = "On disk for %s, and delivered first: %s of an earlier run."
+            self.log.info(text, sink, counted(shelf.lines, "line"))
             self.desk.tally.count(
                 families.LINES_RECOVERED, self.assignment.metric, sink, by=shelf.lines
             )
@@ -199,6 +204,15 @@ def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[
         "No row of the first poll has a field %s; its fields are %s.",
         " or ".join(missing),
         ", ".join(there),
+    )
+
+
+def warn_of_no_times(log: Logger, field: str, value: object) -> None:
+    """Say that no row has a time in the field that should hold it."""
+    log.warning(
+        "The time field %s holds no time, for example %s; lines have the moment of the poll.",
+        field,
+        repr(value)[:LONGEST_VALUE_CHARACTERS],
     )
 
 

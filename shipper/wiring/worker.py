@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from setproctitle import setproctitle
 
 from shipper.core.errors import SourceEnded, SourceRefused
+from shipper.core.words import counted
 from shipper.live.feed import FeedSender
 from shipper.live.lines import LineSender
 from shipper.pipeline.delivery import Delivery
@@ -67,7 +68,7 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         pump.close()
         spool.close()
         if viewer is not None and (unseen := viewer.close()):
-            log.warning("%d lines came too fast to be shown.", unseen)
+            log.warning("%s came too fast to be shown.", counted(unseen, "line"))
         desk.report()
     except SpoolTaken as error:
         log.error("%s", error)  # noqa: TRY400 - no traceback for operators
@@ -103,11 +104,13 @@ def _run(pump: Pump, log: Logger) -> int:
 def _tell_what_is_left(delivery: Delivery, left: Depth, log: Logger) -> None:
     on_disk = left.lines - left.memory_lines
     if on_disk:
-        log.warning("%d lines stay on disk until this metric runs again.", on_disk)
+        log.warning(
+            "%s on disk until this metric runs again.", counted(on_disk, "line", ("stays", "stay"))
+        )
     if left.memory_lines:
         log.error(
-            "%d lines are lost: neither %s nor the disk took them.",
-            left.memory_lines,
+            "%s lost: neither %s nor the disk took them.",
+            counted(left.memory_lines, "line", ("is", "are")),
             delivery.sink.name,
         )
 

@@ -21,9 +21,9 @@ from sqlalchemy.dialects import mysql
 from shipper.core.checks import Finding, Outcome
 from shipper.core.clock import Clock
 from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
+from shipper.core.json_lines import json_lines
 from shipper.core.record import Batch, Cursor, Row
 from shipper.pipeline.cursors import cursor_text, read_cursor
-from shipper.pipeline.lines import json_lines
 from shipper.sources.sql import SqlSettings
 from shipper.sources.sql.selection import parameters
 from shipper.sources.sql.source import SqlSource
@@ -646,7 +646,7 @@ def test_rows_with_null_in_the_cursor_are_never_read_and_the_check_counts_them(
 
     assert [row["id"] for row in read_all(source)] == [2]
     assert found.outcome is Outcome.NOTED
-    assert found.text == "2 rows have NULL in at, id and are never read"
+    assert found.text == "2 rows have NULL in at, id: never read"
 
 
 # Time zones

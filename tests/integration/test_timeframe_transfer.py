@@ -180,7 +180,7 @@ def test_tables_are_made_and_dropped(there: URL) -> None:
     question = before_drop(there, TABLES["tf"])
     drop(there, TABLES["tf"])
 
-    assert "tf_metadata with 1 rows" in question
+    assert "tf_metadata with 1 row" in question
     assert status(there, None) == ["No runs found"]
 
 

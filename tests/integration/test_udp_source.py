@@ -20,6 +20,7 @@ import pytest
 from shipper.core.checks import Outcome
 from shipper.core.errors import SourceUnavailable
 from shipper.core.record import Batch, RefusedInput, Row
+from shipper.pipeline.filing import Filing, FilingRules
 from shipper.sources.udp.checks import try_port
 from shipper.sources.udp.formats import MAX_DATAGRAM_BYTES, Format
 from shipper.sources.udp.inbox import SLOTS
@@ -30,6 +31,16 @@ from tests.contract.source_contract import Rig, SourceContract, until
 READ_SECONDS = 5.0
 BUFFER_BYTES = 128 * 1024
 """Every system gives so much: `net.core.rmem_max` is 212,992 unless somebody changed it."""
+
+ENVELOPE = {
+    "host": "h",
+    "id": "STREAMER:crate1slot2",
+    "script": "s",
+    "time": 1.5,
+    "seq_no": 1,
+    "type": "metadata",
+    "payload": {"path": "a.b"},
+}
 
 SMALL_BURST = 150
 """Fits into that buffer."""
@@ -247,6 +258,31 @@ def test_what_is_no_row_is_refused_and_the_rest_arrives(
         ("not_an_object", b"[]"),
         ("too_long", too_long),
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "text", "pysmurf"])
+def test_rows_and_refusals_are_the_same_whether_fields_are_wanted_or_not(
+    opened: Opened, send: Send, form: Format
+) -> None:
+    contents = [
+        b'{ "n": 1.0e5, "n": 2, "a": "\\u00e9" }',
+        b'{"n":[1',
+        b"2]},{}",
+        b'{"x":NaN,"e":"\xc3\xa9"}',
+        json.dumps(ENVELOPE).encode(),
+        b'{"n":3}',
+    ]
+    told = []
+    for fields_wanted in (False, True):
+        port = local_port()
+        source = opened(port, form, fields_wanted=fields_wanted)
+        send(port, *contents)
+        batch = source.read(READ_SECONDS)
+        refused = [(each.reason, each.content) for each in batch.refused]
+        streams = Filing(FilingRules({}), overflowed=lambda _: None).streams(batch)
+        told.append((repr(list(batch.rows)), refused, [stream.lines for stream in streams]))
+
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

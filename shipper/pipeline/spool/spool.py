@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from shipper.core.clock import Clock
 from shipper.core.record import Cursor
+from shipper.core.words import counted
 from shipper.pipeline.cursors import CursorUnreadable
 from shipper.pipeline.spool import frame
 from shipper.pipeline.spool.ahead import PARCELS_LOOKED_AT, Ahead
@@ -210,7 +211,7 @@ class Spool:
         self._write_note()
         if not missing:
             return True
-        self._log.error("%d lines that waited in %s are lost.", missing, self.path)
+        self._log.error("Lost: %s that waited in %s.", counted(missing, "line"), self.path)
         self._damaged(missing)
         return None
 
@@ -221,7 +222,7 @@ class Spool:
             ahead.fill(self._rows.heads(sink, at_most=at_most), self._settled)
         numbers = ahead.next_numbers(max_weight_bytes, self._passed_over.pop(sink, None))
         if not numbers:
-            raise SpoolDamaged(f"{self.lines(sink)} lines cannot be found")
+            raise SpoolDamaged(f"{counted(self.lines(sink), 'line')} cannot be found")
         parcels, damaged = self._rows.open_parcels(numbers)
         for number in damaged:
             self._set_aside(sink, number)
@@ -240,7 +241,7 @@ class Spool:
         self._rows.delete(sink, [number])
         self._write_note()
         self._ahead[sink].drop([number])
-        self._log.error("%d lines on disk are damaged; they are in %s.", lines, aside)
+        self._log.error("Damaged on disk: %s, kept in %s.", counted(lines, "line"), aside)
         self._damaged(lines)
 
     def _insert(self, sink: str, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
@@ -324,9 +325,9 @@ class Spool:
         self._ahead.clear()
         self._looked = False
         self._note.write(saved.lines)
-        text = "%s is damaged (%s). %d lines of it could be read and are shipped, %d are lost.%s"
+        text = "%s is damaged (%s). Read from it and shipped: %s; lost: %d.%s"
         where = f" It was set aside as {saved.aside}." if saved.aside.exists() else ""
-        self._log.error(text, self.path, error, saved.lines, lost, where)
+        self._log.error(text, self.path, error, counted(saved.lines, "line"), lost, where)
         self._damaged(lost)
 
     def _waiting(self) -> int:

@@ -14,6 +14,7 @@ from shipper.config.secret import Secret
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.clock import SystemClock
 from shipper.core.errors import ConfigError, SourceError, SourceRefused, SourceTimeout
+from shipper.core.words import counted
 from shipper.sources.sql.engines import engine_for
 from shipper.sources.sql.keys import Keys, keys_of
 from shipper.sources.sql.pages import Page, Pages
@@ -160,9 +161,14 @@ class _Trial:
             return
         count = int(str(found))
         if count:
-            shown = f"more than {MOST_NULLS_COUNTED}" if count > MOST_NULLS_COUNTED else str(count)
+            has = ("has", "have")
+            shown = (
+                f"more than {counted(MOST_NULLS_COUNTED, 'row', has)}"
+                if count > MOST_NULLS_COUNTED
+                else counted(count, "row", has)
+            )
             yield (
-                f"{shown} rows have NULL in {_listed(self._reading)} and are never read",
+                f"{shown} NULL in {_listed(self._reading)}: never read",
                 "choose columns that are NOT NULL",
             )
 

@@ -77,7 +77,7 @@ class UdpSettings(SourceSettings):
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is bound yet."""
         del metric, section, state_dir
-        return UdpSource(self.local_port, self.format)
+        return UdpSource(self.local_port, self.format, fields_wanted=self.wants_fields)
 
     def instance(self, section: Settings | None) -> str:
         """Return `host:port`."""

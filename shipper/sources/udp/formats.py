@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from operator import itemgetter
 from typing import Literal
 
-from shipper.core.json_object import Unreadable, json_object, utf8
+from shipper.core.json_object import Unreadable, json_object, json_objects, utf8
 from shipper.core.record import Row
 from shipper.sources.udp.field_names import field_name
 from shipper.sources.udp.losses import Sequences
 
 Format = Literal["json", "pysmurf", "text"]
-
-Reader = Callable[[memoryview], Row]
-"""Makes a row of a datagram, or raises `Unreadable`."""
 
 MAX_DATAGRAM_BYTES = 64_000
 """The pysmurf publisher sends nothing longer; UDP itself ends at 65,507 bytes (IPv4)."""
@@ -40,15 +38,38 @@ _typed_values = itemgetter(*_TYPED)
 _ALLOWED = frozenset(product(*(ENVELOPE[key] for key in _TYPED)))
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Makes rows of datagrams of one form.
+
+    Attributes:
+        row: Makes a row of a datagram, or raises `Unreadable`.
+        row_of_object: Makes a row of the JSON object that a datagram holds, or raises `Unreadable`; `None` for a form
+            that is no JSON.
+    """
+
+    row: Callable[[memoryview], Row]
+    row_of_object: Callable[[dict[str, object]], Row] | None
+
+    def objects(self, datagrams: Sequence[memoryview]) -> Sequence[dict[str, object]] | None:
+        """Return the objects of all datagrams; `None` where they have to be looked at one by one."""
+        if self.row_of_object is None or max(map(len, datagrams), default=0) > MAX_DATAGRAM_BYTES:
+            return None
+        return json_objects(datagrams)
+
+
 def reader(form: Format, sequences: Sequences) -> Reader:
     """Return what makes rows of datagrams of this form; numbers of senders are told to `sequences`."""
     match form:
         case "json":
-            return json_row
+            return Reader(json_row, lambda found: found)
         case "text":
-            return text_row
+            return Reader(text_row, None)
         case "pysmurf":
-            return partial(pysmurf_row, sequences=sequences)
+            return Reader(
+                partial(pysmurf_row, sequences=sequences),
+                partial(envelope_row, sequences=sequences),
+            )
 
 
 def json_row(datagram: memoryview) -> dict[str, object]:
@@ -74,13 +95,21 @@ def text_row(datagram: memoryview) -> Row:
 def pysmurf_row(datagram: memoryview, sequences: Sequences) -> dict[str, object]:
     """Return the envelope that a datagram holds, with the fields that its labels are made of.
 
+    Raises:
+        Unreadable: It is no JSON object, or no envelope.
+    """
+    return envelope_row(json_row(datagram), sequences)
+
+
+def envelope_row(envelope: dict[str, object], sequences: Sequences) -> dict[str, object]:
+    """Return an envelope with the fields that its labels are made of.
+
     `pub_id` is its `id`; `stream_id` what comes after the first colon of it, or all of it. A message about a register
     has its name in a feed, `field`, as well. Nothing else is asked of a payload.
 
     Raises:
-        Unreadable: It is no JSON object, or no envelope.
+        Unreadable: It is none.
     """
-    envelope = json_row(datagram)
     try:
         values = _typed_values(envelope)
     except KeyError as error:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shipper.core.clock import Clock, SystemClock
 from shipper.core.errors import SourceUnavailable
 from shipper.core.json_object import Unreadable
+from shipper.core.json_rows import JsonRows
 from shipper.core.record import Batch, Cursor, RefusedInput, Row
 from shipper.sources.udp.formats import Format, Reader, reader
 from shipper.sources.udp.inbox import SLOTS, Inbox
 from shipper.sources.udp.losses import DropCounter, Sequences
 from shipper.sources.udp.port import LocalPort, dropped_datagrams
+
+Found = TypeVar("Found")
 
 MAX_BATCH_DATAGRAMS = 5000
 MAX_BATCH_BYTES = 1024 * 1024
@@ -35,15 +39,26 @@ class UdpSource:
         port: LocalPort,
         form: Format,
         *,
+        fields_wanted: bool = False,
         gather_seconds: float = GATHER_SECONDS,
         clock: Clock | None = None,
     ) -> None:
+        """Take note of where to listen, and for what.
+
+        Args:
+            port: Where.
+            form: What a datagram holds.
+            fields_wanted: Whether somebody looks at the fields of every row; else rows are lines from the beginning.
+            gather_seconds: How long the first datagram of a batch waits for others.
+            clock: Time.
+        """
         self._port = port
+        self._fields_wanted = fields_wanted
         self._gather_seconds = gather_seconds
         self._clock = clock or SystemClock()
         self._sequences = Sequences()
         self._dropped = DropCounter()
-        self._row: Reader = reader(form, self._sequences)
+        self._reader = reader(form, self._sequences)
         self._listening: _Listening | None = None
 
     def open(self, cursor: Cursor | None = None) -> None:
@@ -85,7 +100,7 @@ class UdpSource:
     def _gathered(self, listening: _Listening, timeout_seconds: float) -> _Gathered:
         """Return what comes until there is enough, or the first of it or the caller has waited long enough."""
         seconds = self._clock.monotonic_seconds
-        gathered = _Gathered(self._row)
+        gathered = _Gathered(self._reader, [] if self._fields_wanted else JsonRows())
         until = seconds() + timeout_seconds
         while not gathered.enough:
             datagrams = listening.inbox.take()
@@ -123,13 +138,14 @@ class _Gathered:
     """A batch that grows.
 
     Attributes:
-        read_row: Makes a row of a datagram.
+        reader: Makes rows of datagrams.
+        rows: What they became.
         began_ns: When its first datagram was read, nanoseconds since the Unix epoch; 0 before.
         weight_bytes: What its datagrams weigh together.
     """
 
-    read_row: Reader
-    rows: list[Row] = field(default_factory=list)
+    reader: Reader
+    rows: JsonRows | list[Row]
     refused: list[RefusedInput] = field(default_factory=list)
     began_ns: int = 0
     weight_bytes: int = 0
@@ -142,13 +158,33 @@ class _Gathered:
 
     def add(self, datagrams: Sequence[memoryview], inbox: Inbox) -> None:
         """Add what one call brought; what is no row is refused."""
-        read_row, take_row = self.read_row, self.rows.append
-        for index, datagram in enumerate(datagrams):
+        objects, row_of_object = self.reader.objects(datagrams), self.reader.row_of_object
+        if objects is None or row_of_object is None:
+            rows, tells_all = self._rows(datagrams, self.reader.row, datagrams, inbox), False
+        else:
+            rows, tells_all = self._rows(objects, row_of_object, datagrams, inbox), True
+        if isinstance(self.rows, JsonRows):
+            self.rows.add(rows, tells_all=tells_all)
+        else:
+            self.rows += rows
+        self.weight_bytes += sum(map(len, datagrams))
+
+    def _rows(
+        self,
+        found: Sequence[Found],
+        row: Callable[[Found], Row],
+        datagrams: Sequence[memoryview],
+        inbox: Inbox,
+    ) -> list[Row]:
+        """Return the rows of what was found in datagrams, and refuse what is none."""
+        rows: list[Row] = []
+        take_row = rows.append
+        for index, each in enumerate(found):
             try:
-                take_row(read_row(datagram))
+                take_row(row(each))
             except Unreadable as refusal:
                 sender = {"sender": inbox.sender(index)}
                 self.refused.append(
-                    RefusedInput(refusal.reason, bytes(datagram), sender, refusal.fault)
+                    RefusedInput(refusal.reason, bytes(datagrams[index]), sender, refusal.fault)
                 )
-        self.weight_bytes += sum(map(len, datagrams))
+        return rows

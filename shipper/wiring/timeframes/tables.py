@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from shipper.core.words import counted
 from shipper.store.address import shown
 from shipper.store.database import Database
 from shipper.store.files import tables as of_files
@@ -72,7 +73,10 @@ def before_drop(url: URL, tables: Tables) -> str:
         StartupError: The database does not tell how many rows they have.
     """
     rows = _rows_in(url, tables)
-    there = ", ".join(f"{name} with {count} rows" for name, count in rows.items()) or "none of them"
+    there = (
+        ", ".join(f"{name} with {counted(count, 'row')}" for name, count in rows.items())
+        or "none of them"
+    )
     return (
         f"Drop {' and '.join(tables.names)} from {shown(url)}? There is {there}, and no way back."
     )

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.engine import URL
 
 from shipper.core.errors import ConfigError
+from shipper.core.words import counted
 from shipper.store.address import shown
 from shipper.store.database import Database
 from shipper.store.exchange.as_csv import CsvWriter, read_csv
@@ -118,7 +119,8 @@ def bring_back(url: URL, wanted: Wanted, console: Console) -> Arrived:
 
 def summary(arrived: Arrived, url: URL) -> str:
     """Return in one sentence what became of the rows of a file."""
-    text = f"{arrived.added} rows are new in {shown(url)}, {arrived.overwritten} were there"
+    added = counted(arrived.added, "row", ("is", "are"))
+    text = f"{added} new in {shown(url)}, {arrived.overwritten} were there"
     if arrived.renumbered:
         text += f"; {arrived.renumbered} got a new id, because another row has theirs"
     return f"{text}."

@@ -15,6 +15,7 @@ from datetime import datetime
 from threading import Condition, Thread
 
 from shipper.core.record import Row
+from shipper.core.words import counted
 from shipper.wiring.timeframes.line import coloured, line_of
 
 LINES_WAITING = 1000
@@ -118,7 +119,7 @@ class TimeFrameViewer:
             count = min(LINES_AT_ONCE, len(self._waiting))
             lines = [self._waiting.popleft() for _ in range(count)]
             if self._untold and lines:
-                lines.insert(0, f"({self._untold} lines came too fast to be shown)")
+                lines.insert(0, f"({counted(self._untold, 'line')} came too fast to be shown)")
                 self._untold = 0
             return lines
 

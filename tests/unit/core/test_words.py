@@ -14,6 +14,13 @@ def test_a_number_goes_with_its_noun(number: int, text: str) -> None:
     assert counted(number, "line") == text
 
 
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 lines are"), (1, "1 line is"), (2, "2 lines are")], ids=str
+)
+def test_a_number_goes_with_what_its_things_do(number: int, text: str) -> None:
+    assert counted(number, "line", ("is", "are")) == text
+
+
 def test_names_that_are_there_twice_get_numbers() -> None:
     assert list(unique_names(["a", "b", "a", "a_2", "a"])) == ["a", "b", "a_2", "a_2_2", "a_3"]
 

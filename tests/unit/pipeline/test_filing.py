@@ -187,3 +187,31 @@ def test_fields_that_are_lifted_join_what_is_known_about_a_row() -> None:
 
     assert stream.labels == {"job": "m", "db": "x"}
     assert stream.metadata == [{"message_id": "7", "a": "1"}]
+
+
+def test_a_time_field_that_never_holds_a_time_is_told_once_with_an_example() -> None:
+    told: list[tuple[str, object]] = []
+    filing = Filing(
+        FilingRules({}, time_field="at"),
+        overflowed=lambda _field: None,
+        untimed=lambda field, value: told.append((field, value)),
+    )
+    for values in ([None], [None, "soon"], ["later"]):
+        filing.streams(Batch([{"at": value} for value in values], read_at_ns=5))
+
+    assert told == [("at", "soon")]
+
+
+@pytest.mark.parametrize("rows", [[{"at": 1700000000}, {"at": "soon"}], [{}], []])
+def test_a_time_field_that_holds_a_time_somewhere_or_is_missing_is_not_told(
+    rows: list[dict[str, object]],
+) -> None:
+    told: list[object] = []
+    filing = Filing(
+        FilingRules({}, time_field="at"),
+        overflowed=lambda _field: None,
+        untimed=lambda _field, value: told.append(value),
+    )
+    filing.streams(Batch(rows, read_at_ns=5))
+
+    assert told == []

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipper.pipeline.lines import json_lines, logfmt_lines, text
+from shipper.core.json_lines import json_lines
+from shipper.pipeline.lines import logfmt_lines, text
 
 
 def test_no_rows_make_no_lines() -> None:

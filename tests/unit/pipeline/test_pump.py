@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shipper.core.errors import ReadRefused, SourceRefused, SourceTimeout, SourceUnavailable
-from shipper.core.record import Batch, Cursor, RefusedInput, Row
+from shipper.core.record import Batch, Cursor, Measured, RefusedInput, Row
 from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.custody import Custody
 from shipper.pipeline.delivery import Delivery
@@ -674,7 +674,7 @@ def test_what_never_reached_us_is_counted() -> None:
 
 
 def test_what_a_source_has_counted_itself_is_added_to_its_family() -> None:
-    counted_itself = {families.LABEL_OVERFLOWS.name: {("user",): 2.0, ("host",): 1.0}}
+    counted_itself: Measured = {families.LABEL_OVERFLOWS.name: {("user",): 2.0, ("host",): 1.0}}
     rig = Rig(Batch([], 1, counted=counted_itself), Batch([], 2, counted=counted_itself))
     rig.turns(2)
 

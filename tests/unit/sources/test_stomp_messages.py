@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from shipper.core.json_lines import json_lines
 from shipper.core.json_object import MAX_DEPTH
-from shipper.pipeline.lines import json_lines
 from shipper.sources.stomp.messages import Frame, harvest
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper.core.json_lines import json_lines
 from shipper.core.json_object import MAX_DEPTH, Unreadable
 from shipper.core.record import Row
-from shipper.pipeline.lines import json_lines
 from shipper.sources.udp.formats import (
     ENVELOPE,
     MAX_DATAGRAM_BYTES,
@@ -54,7 +54,7 @@ def nested(depth: int) -> bytes:
 
 def row_or_reason(form: Format, content: memoryview) -> Row | str:
     try:
-        return reader(form, Sequences())(content)
+        return reader(form, Sequences()).row(content)
     except Unreadable as refusal:
         return refusal.reason
 

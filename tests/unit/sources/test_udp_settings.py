@@ -96,3 +96,21 @@ def test_every_entry_has_a_check_that_can_be_sent_to_another_process() -> None:
         ("check_udp_one", True),
         ("check_udp_two", False),
     ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param({"label_fields": ["a"]}, id="labels"),
+        pytest.param({"metadata_fields": ["a"]}, id="metadata"),
+        pytest.param({"time_field": "a"}, id="time"),
+        pytest.param({"line": "logfmt"}, id="logfmt"),
+        pytest.param({"store": "pysmurf_files_v1"}, id="store"),
+        pytest.param(
+            {"metrics": [{"name": "n", "help": "h", "type": "gauge", "value": "a"}]}, id="metrics"
+        ),
+    ],
+)
+def test_fields_are_wanted_where_a_setting_names_them(written: dict[str, Any]) -> None:
+    assert not settings().wants_fields
+    assert settings(**written).wants_fields

@@ -73,7 +73,7 @@ def test_who_wants_to_drop_tables_is_told_what_is_in_them(tmp_path: Path) -> Non
     url = sqlite_url(tmp_path)
     keep(url, time_frame("a"), time_frame("b"))
 
-    assert "runs with 1 rows, tf_metadata with 2 rows" in before_drop(url, TABLES["tf"])
+    assert "runs with 1 row, tf_metadata with 2 rows" in before_drop(url, TABLES["tf"])
     assert "There is none of them" in before_drop(url, TABLES["files"])
 
 
