@@ -215,3 +215,13 @@ def test_a_time_field_that_holds_a_time_somewhere_or_is_missing_is_not_told(
     filing.streams(Batch(rows, read_at_ns=5))
 
     assert told == []
+
+
+def test_it_tells_how_many_values_and_streams_there_were() -> None:
+    filing = Filing(FilingRules({}, label_fields=["db", "node"]), lambda _name: None)
+    before = (filing.label_values, filing.streams_filed)
+    filing.streams(Batch([{"db": "x", "node": 1}, {"db": "y"}], READ_AT_NS))
+    filing.streams(Batch([{"db": "x", "node": 1}, {"db": "x"}], READ_AT_NS))
+
+    assert before == ({"db": 0, "node": 0}, 0)
+    assert (filing.label_values, filing.streams_filed) == ({"db": 2, "node": 1}, 3)
