@@ -213,7 +213,7 @@ def test_every_answer_tells_browsers_to_be_careful(shipper: ShipperProcess, path
     headers = request(shipper, "GET", path, headers={"Origin": "http://evil.example"}).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert [name for name in headers if name.lower().startswith("access-control")] == []
