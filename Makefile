@@ -64,7 +64,7 @@ check: setup
 	.venv/bin/ruff format --check . $(SCRIPTS)
 	.venv/bin/ruff check . $(SCRIPTS)
 	.venv/bin/mypy shipper tests main.py
-	.venv/bin/mypy $(SCRIPTS)
+	.venv/bin/mypy --scripts-are-modules $(SCRIPTS)
 	.venv/bin/lint-imports
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
 	$(PY) tools/print-docs --check

@@ -14,7 +14,7 @@ export function sparkline() {
 // Oldest first; however few there are, they take the whole width.
 export function drawSparkline(svg, numbers) {
   // A line needs two ends.
-  svg.style.visibility = numbers.length > 1 ? "visible" : "hidden";
+  svg.style.display = numbers.length > 1 ? "" : "none";
   if (numbers.length < 2) return;
   const most = Math.max(...numbers, Number.MIN_VALUE);
   const step = WIDTH / (numbers.length - 1);
