@@ -119,7 +119,9 @@ class ChannelServer:
                 self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(STOP_SECONDS)
         if thread.is_alive():
-            self._log.warning("There are too many clients of channels to say goodbye to; the rest are hung up on.")
+            self._log.warning(
+                "There are too many clients of channels to say goodbye to; the rest are hung up on."
+            )
 
     # In its own thread
 
