@@ -69,7 +69,9 @@ def example_text(vocabulary: Vocabulary, kind: str) -> str:
     document: dict[str, Any] = {}
     if model.section is not None:
         document[model.section_name or kind] = _defaults(model.section)
-    document["metrics"] = {model.example_metric: _defaults(model)}
+    # Defaults that depend on the entry are those that are in force for what is shown.
+    filled = model.complete(model.example_metric, {})
+    document["metrics"] = {model.example_metric: _defaults(model) | filled}
     return json.dumps(document, indent=2)
 
 

@@ -76,6 +76,12 @@ def test_the_comments_explain_every_key_of_the_example(kind: str) -> None:
     assert not [line for line in comments if line.endswith(": ")]
 
 
+def test_an_example_shows_the_defaults_that_are_in_force() -> None:
+    (entry,) = json.loads(example_text(vocabulary(), "zeromq"))["metrics"].values()
+
+    assert entry["label_fields"] == ["command", "task_state"]
+
+
 @pytest.mark.parametrize("show", [example_text, example_comments])
 def test_an_example_of_an_unknown_kind_names_the_nearest(
     show: Callable[[Vocabulary, str], str],
