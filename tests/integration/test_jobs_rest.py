@@ -267,6 +267,23 @@ def test_a_mistake_is_told_in_one_form_and_never_in_words_of_the_database(
     assert not any(word in answer.body.lower() for word in (b"sql", b"traceback", b"pydantic"))
 
 
+def test_what_is_no_json_is_told_of_the_body(unchanged: Client) -> None:
+    answer = unchanged.post("/x", b"{")
+
+    assert answer.json() == {
+        "errors": [
+            {"reason": "Input data is not JSON.", "details": {"body": ["must be a JSON object"]}}
+        ],
+        "created": False,
+    }
+
+
+def test_a_fault_in_a_body_is_told_by_its_place(unchanged: Client) -> None:
+    answer = unchanged.post("/x", {"processes": {"a": 1}, "tags": "one"})
+
+    assert list(answer.json()["errors"][0]["details"]) == ["tags"]
+
+
 def test_a_tag_that_is_given_twice_is_there_once(client: Client) -> None:
     client.post("/tagged", {**TASK, "tags": ["a", "a"]})
 
