@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.brokers import ActiveMq
-    from tests.support.databases import Servers
+    from tests.support.databases import Database, Servers
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,25 @@ def activemq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMq]:
         yield running
     finally:
         running.kill()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def no_jobs(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Database:
+    """A database without tables, on each engine."""
+    from tests.support.databases import Database
+
+    kind = request.param
+    if kind == "sqlite":
+        (tmp_path / "kept").mkdir()
+        return Database(kind, f"sqlite:///{tmp_path / 'kept' / 'store.db'}")
+    server = servers(kind)
+    return Database(kind, server.url(server.empty_database()), server)
+
+
+@pytest.fixture
+def jobs(no_jobs: Database) -> Database:
+    """A database with the newest tables of jobs and no rows, on each engine."""
+    from tests.support.job_tables import upgrade
+
+    upgrade(no_jobs)
+    return no_jobs

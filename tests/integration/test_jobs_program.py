@@ -16,8 +16,8 @@ import pytest
 import urllib3
 
 from shipper.demo.log_store import LogStore
-from tests.integration.test_jobs_store import take_from_the_facility
 from tests.support.databases import Database
+from tests.support.job_tables import take_from_the_facility
 from tests.support.jobs import Answer, Client
 from tests.support.ready_made import Changes, Shipped, ended, given, shipping
 from tests.support.services import free_port

@@ -51,6 +51,19 @@ def client(opened: Callable[..., JobsSource], port: int) -> Iterator[Client]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of an interface that tests share, because nothing that they ask for is done."""
+    port = free_port()
+    source = source_at(port, tmp_path_factory.mktemp("jobs"))
+    source.open()
+    made = Client(port)
+    assert made.post("/t", TASK).status == 201
+    yield made
+    made.close()
+    source.close()
+
+
 Curl = Callable[..., Any]
 
 
@@ -243,15 +256,32 @@ WRONG: Mapping[str, tuple[str, str, Any, int]] = {
 
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_mistake_is_told_in_one_form_and_never_in_words_of_the_database(
-    client: Client, mistake: str
+    unchanged: Client, mistake: str
 ) -> None:
     method, path, body, code = WRONG[mistake]
-    answer = client.ask(method, BASE + path, body)
+    answer = unchanged.ask(method, BASE + path, body)
 
     assert answer.status == code, answer
     assert all(each.keys() == {"reason", "details"} for each in answer.json()["errors"])
     assert method != "POST" or answer.json()["created"] is False
     assert not any(word in answer.body.lower() for word in (b"sql", b"traceback", b"pydantic"))
+
+
+def test_what_is_no_json_is_told_of_the_body(unchanged: Client) -> None:
+    answer = unchanged.post("/x", b"{")
+
+    assert answer.json() == {
+        "errors": [
+            {"reason": "Input data is not JSON.", "details": {"body": ["must be a JSON object"]}}
+        ],
+        "created": False,
+    }
+
+
+def test_a_fault_in_a_body_is_told_by_its_place(unchanged: Client) -> None:
+    answer = unchanged.post("/x", {"processes": {"a": 1}, "tags": "one"})
+
+    assert list(answer.json()["errors"][0]["details"]) == ["tags"]
 
 
 def test_a_tag_that_is_given_twice_is_there_once(client: Client) -> None:

@@ -30,7 +30,8 @@ class Answers:
     def close(self) -> None:
         """Answer nobody any more."""
         self._thread.submit(self._forget_database)
-        self._thread.shutdown(wait=True, cancel_futures=False)
+        # A database that hangs keeps the thread, and shall not keep us.
+        self._thread.shutdown(wait=False)
 
     def _answered(self, question: Callable[[Connection], ANSWER]) -> ANSWER:
         if self._database is None:

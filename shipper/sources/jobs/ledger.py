@@ -93,9 +93,12 @@ class Ledger:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        for entries in iter(self._next, []):
+        for taken in iter(self._next, []):
+            # From here on nobody can take a wish back; what was taken back before is not written.
+            entries = [each for each in taken if each.settled.set_running_or_notify_cancel()]
             try:
-                self._settle(entries)
+                if entries:
+                    self._settle(entries)
             except Exception as error:  # noqa: BLE001 - the thread outlives a fault of ours, and tells
                 self._log.exception("Writing failed because of a fault of ours.")
                 _fail(entries, error)

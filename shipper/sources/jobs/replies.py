@@ -183,6 +183,8 @@ def invalid(error: RequestValidationError, method: str) -> Response:
         # Where a field may be one of several things, pydantic tells which of them it tried.
         place = [str(part) for part in each["loc"] if "[" not in str(part)]
         place = [part for part in place if part not in UNION_PARTS]
+        if each["type"] == "json_invalid":
+            place = place[:1]  # behind it stands where parsing ended
         reason = reason or _reason(str(each["type"]), place)
         rules = details.setdefault(".".join(place[1:]) or place[0], [])
         if (rule := _rule(each)) not in rules:

@@ -61,6 +61,7 @@ class JobState:
         self, event_id: int, event_class: str | None, at: datetime | None, progress: int | None
     ) -> JobState:
         """Return the state with one more event, the newest."""
+        carried = max(0, progress or 0)
         return replace(
             self,
             events=self.events + 1,
@@ -69,8 +70,8 @@ class JobState:
             last_at=at,
             outcome=OUTCOMES.get(event_class, self.outcome),
             has_done=self.has_done or event_class in WELL,
-            progress=max(self.progress, progress or 0),
-            latest_progress=progress or self.latest_progress,
+            progress=max(self.progress, carried),
+            latest_progress=carried or self.latest_progress,
         )
 
 
@@ -110,7 +111,7 @@ class Sums:
     @property
     def pending(self) -> int:
         """How many jobs have no event yet."""
-        return self.jobs - self.begun
+        return max(0, self.jobs - self.begun)
 
 
 def percent(sums: Sums) -> int:
@@ -125,12 +126,14 @@ def percent(sums: Sums) -> int:
 
     The fifth case is the fourth with one job: its progress is that of its newest event.
     """
-    if sums.threshold:
+    if sums.threshold and sums.threshold > 0:
         reached = sums.progress or sums.done
         return COMPLETE_PERCENT * reached // sums.threshold
+    # The old facility took arrays of no jobs, and of fewer.
+    jobs = max(1, sums.jobs)
     if sums.progress:
-        return (sums.progress + sums.done_silently) // sums.jobs
-    return COMPLETE_PERCENT * sums.done // sums.jobs
+        return (sums.progress + sums.done_silently) // jobs
+    return COMPLETE_PERCENT * sums.done // jobs
 
 
 def enough(sums: Sums) -> bool:

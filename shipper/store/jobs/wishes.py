@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -82,8 +82,6 @@ class Taken:
 
     Attributes:
         keep_going: Whether more work is needed; False once a threshold is reached.
-        extra: What else the reply says.
     """
 
     keep_going: bool = True
-    extra: dict[str, object] = field(default_factory=dict)

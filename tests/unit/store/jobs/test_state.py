@@ -46,6 +46,8 @@ def after(*events: tuple[str | None, int]) -> JobState:
         pytest.param(
             replace(array(4, threshold=2), done=1), 50, id="case 3: done against threshold"
         ),
+        pytest.param(array(0), 0, id="no jobs, as the old facility let them be"),
+        pytest.param(array(threshold=-1), 0, id="a threshold below nothing, likewise"),
         pytest.param(replace(array(4, threshold=2), done=3), 150, id="case 3: beyond 100"),
         pytest.param(replace(array(4, threshold=2), progress=3), 150, id="case 4: sum against it"),
         pytest.param(
@@ -144,6 +146,12 @@ def test_a_job_remembers_its_largest_progress_and_its_newest() -> None:
 
     assert (state.progress, state.latest_progress) == (40, 30)
     assert (state.events, state.last_event_class, state.last_event_id) == (3, "BEAT", 3)
+
+
+def test_progress_below_nothing_is_none() -> None:
+    state = after(("PROGRESS", 40), ("PROGRESS", -1))
+
+    assert (state.progress, state.latest_progress) == (40, 40)
 
 
 def test_a_job_that_was_terminated_is_over_and_not_done() -> None:
