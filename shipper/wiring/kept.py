@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +90,39 @@ class KeptRuns:
             Away: That cannot be had now.
         """
         return self.tables.ask(lambda connection: _one_run(connection, number))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptJobs:
+    """Answers questions about batch jobs."""
+
+    tables: Tables = field(repr=False)
+
+    def tasks(self, limit: int, offset: int, tags: Sequence[str]) -> Answer:
+        """Return some tasks, and how many there are.
+
+        Raises:
+            Away: They cannot be had now.
+        """
+        from shipper.store.jobs import queries
+
+        return self.tables.ask(
+            lambda connection: queries.tasks_page(connection, limit=limit, offset=offset, tags=tags)
+        )
+
+    def jobs(self, task: str, process: str, limit: int, offset: int) -> Answer | None:
+        """Return some jobs of a process, and how many there are; `None` when there is no such process.
+
+        Raises:
+            Away: They cannot be had now.
+        """
+        from shipper.store.jobs import queries
+
+        return self.tables.ask(
+            lambda connection: queries.jobs_page(
+                connection, task, process, limit=limit, offset=offset
+            )
+        )
 
 
 def _one_run(connection: Connection, number: int) -> Answer | None:

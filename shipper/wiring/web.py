@@ -83,7 +83,7 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
     from shipper.live.updates import Updates
     from shipper.live.viewing import Viewing
     from shipper.live.web import web_app
-    from shipper.wiring.kept import KeptRuns, Tables
+    from shipper.wiring.kept import KeptJobs, KeptRuns, Tables
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setproctitle("shipper: web")
@@ -96,7 +96,8 @@ def run_web(assignment: WebAssignment, pulse: SharedPulse, orders: Connection) -
     def app_for(shown: WebView) -> ASGIApp:
         tables = Tables(shown.store, shown.state_dir)
         runs = KeptRuns(tables) if shown.sections["runs"] else None
-        kept = kept_routes(inquiries, runs, None)
+        jobs = KeptJobs(tables) if shown.sections["jobs"] else None
+        kept = kept_routes(inquiries, runs, jobs)
         return web_app(board, exposition.page, shown.doors, viewing=viewing, kept=kept)
 
     exposition = Exposition(view.families)

@@ -34,6 +34,7 @@ class Lamia(Shipped):
     database: Database
     shown: Mapping[str, Any]
     gauges: Mapping[str, float | None]
+    page: Mapping[str, Any]
 
 
 def changes(port: int, database: Database) -> Changes:
@@ -80,9 +81,11 @@ def lamia(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lamia]:
                 )
                 for process in ("arr", "job")
             }
+            asked = ("state", "jobs?limit=1", "jobs/new/arr?offset=2", "jobs/new/none")
+            page = {each: shipper.get(f"/api/{each}").json() for each in asked}
             left = ended(shipper, loki)
         client.close()
-        yield Lamia(**vars(left), database=database, shown=shown, gauges=gauges)
+        yield Lamia(**vars(left), database=database, shown=shown, gauges=gauges, page=page)
 
 
 def test_the_run_ends_in_good_order(lamia: Lamia) -> None:
@@ -108,6 +111,26 @@ def test_tasks_of_the_old_facility_are_there_and_go_on(lamia: Lamia) -> None:
 
 def test_events_of_before_are_not_shipped(lamia: Lamia) -> None:
     assert lamia.rows(eventClass="BEAT") == []
+
+
+def test_the_page_is_told_of_the_newest_tasks(lamia: Lamia) -> None:
+    listed = lamia.page["jobs?limit=1"]
+    (task,) = listed["tasks"]
+
+    assert lamia.page["state"]["sections"] == {"runs": False, "jobs": True}
+    assert (task["name"], task["status"], listed["total"]) == ("new", "RUNNING", 2)
+    assert [each["jobs"] for each in task["processes"]] == [
+        {"DONE": 1, "FAILED": 0, "RUNNING": 0, "PENDING": 2},
+        {"DONE": 0, "FAILED": 0, "RUNNING": 0, "PENDING": 1},
+    ]
+
+
+def test_the_page_is_told_of_the_jobs_of_a_process(lamia: Lamia) -> None:
+    listed = lamia.page["jobs/new/arr?offset=2"]
+
+    assert [(each["index"], each["status"]) for each in listed["jobs"]] == [(2, "DONE")]
+    assert listed["total"] == 3
+    assert lamia.page["jobs/new/none"] == {"error": "there is no process none of a task new"}
 
 
 def test_the_gauges_tell_of_the_new_task(lamia: Lamia) -> None:
