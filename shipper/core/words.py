@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
 
 def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
     """Return a number with its noun, like `1 line` and `2 lines`, and with what one does and many do."""
     one, many = ("", "") if verbs is None else (f" {verbs[0]}", f" {verbs[1]}")
     return f"{number} {noun}{one}" if number == 1 else f"{number} {noun}s{many}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size in the largest unit it fills, like `1.5 MiB`, `208 KiB` and `512 bytes`, never rounded up."""
+    for unit, unit_bytes in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes * 10 // unit_bytes / 10:g} {unit}"
+    return counted(size_bytes, "byte")
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:
