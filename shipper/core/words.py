@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
 MOST_CHARACTERS = 200
 """So much of a foreign text is shown in a line: whoever wrote it may not have thought of that."""
 
@@ -23,6 +27,14 @@ def printable(text: str, most_characters: int = MOST_CHARACTERS) -> str:
 def harmless(text: str) -> str:
     """Return text with foreign words in it so that no terminal obeys them; its lines stay lines."""
     return "\n".join(_written_out(line) for line in text.split("\n"))
+
+
+def size(size_bytes: int) -> str:
+    """Return a size in the largest unit it fills, like `1.5 MiB`, `208 KiB` and `512 bytes`, never rounded up."""
+    for unit, unit_bytes in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes * 10 // unit_bytes / 10:g} {unit}"
+    return counted(size_bytes, "byte")
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:

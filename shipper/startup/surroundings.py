@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.core.errors import StartupError
+from shipper.core.words import MIB, size
 
-MIB = 1024 * 1024
 LEAST_FREE_BYTES = 16 * MIB
 """A disk with less is as good as full: a cursor could no longer be kept."""
 
@@ -90,7 +90,7 @@ def claim_state_dir(path: Path) -> StateDir:
         except OSError as error:
             raise _not_writable(path, error) from None
         if free_bytes < LEAST_FREE_BYTES:
-            text = f"{path} is on a disk with only {free_bytes / MIB:.1f} MiB free"
+            text = f"{path} is on a disk with only {size(free_bytes)} free"
             raise Unusable(text, hint=f"make room there, or {_STATE_DIR_HINT}")
         undo.pop_all()
     return StateDir(path, lock, free_bytes)

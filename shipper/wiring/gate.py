@@ -19,12 +19,12 @@ from shipper.config.models import HttpSettings, SourceSettings
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
+from shipper.core.words import size
 from shipper.sinks.loki.check import NOT_TRIED
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.store.building import store_checks
 from shipper.startup.gate import Gate, Verdict
 from shipper.startup.surroundings import (
-    MIB,
     StateDir,
     Unusable,
     claim_state_dir,
@@ -189,7 +189,7 @@ def _where(state_dir: StateDir) -> Finding:
         return Finding(Outcome.PASSED, text)
     return Finding(
         Outcome.NOTED,
-        f"{text}: {state_dir.free_bytes // MIB} MiB are free there",
+        f"{text}: {size(state_dir.free_bytes)} are free there",
         "lines wait there while Loki is away: make room, or choose another with --state_dir",
     )
 

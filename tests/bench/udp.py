@@ -167,7 +167,8 @@ def _send(port: LocalPort, seconds: int) -> tuple[int, float]:
 
 
 def _receive(port: LocalPort, form: Format, loki_port: int | None, pipe: Connection) -> None:
-    source = UdpSource(port, form)
+    # A pysmurf entry has labels by default, so that somebody looks at the fields.
+    source = UdpSource(port, form, fields_wanted=form == "pysmurf")
     source.open()
     way = None if loki_port is None else _Way(f"http://127.0.0.1:{loki_port}")
     gc.freeze()  # as a worker does

@@ -527,7 +527,7 @@ def test_the_check_passes_where_the_port_is_free(port: LocalPort) -> None:
 
     assert (finding.outcome, finding.text) == (
         Outcome.PASSED,
-        f"{port} is free; its receive buffer has 131,072 bytes",
+        f"{port} is free; its receive buffer has 128 KiB",
     )
 
 
@@ -536,7 +536,7 @@ def test_the_check_tells_of_a_buffer_that_is_smaller_than_asked_for() -> None:
     finding = try_port(local_port(buffer_bytes=2**30 - 1), READ_SECONDS)
 
     assert finding.outcome is Outcome.NOTED
-    assert "not 1,073,741,823" in finding.text
+    assert "not 1023.9 MiB" in finding.text
     assert "sysctl -w net.core.rmem_max=1073741823" in finding.hint
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from shipper.core.checks import Finding, Outcome
 from shipper.core.errors import SinkUnavailable
+from shipper.core.words import KIB, MIB, size
 from shipper.sinks.loki.check import NOT_TRIED
 from shipper.sinks.loki.client import Client
 from shipper.sinks.loki.labels import MAX_LABELS
@@ -23,8 +24,6 @@ from shipper.sinks.loki.prepare import MAX_LINE_BYTES
 
 CONFIG_PATH = "/config"
 
-KIB = 1024
-MIB = 1024 * 1024
 DAY_SECONDS = 86_400
 
 
@@ -93,11 +92,11 @@ def _clashes(limits: LokiLimits, *, max_batch_bytes: int, metadata: bool) -> lis
     clashes = []
     burst_bytes = min(limits.burst_bytes, limits.stream_burst_bytes)
     if max_batch_bytes > burst_bytes:
-        fact = f"a push of {_size(max_batch_bytes)} is above the burst of {_size(burst_bytes)}"
+        fact = f"a push of {size(max_batch_bytes)} is above the burst of {size(burst_bytes)}"
         hint = f"set loki.max_batch_bytes to {burst_bytes} or less"
         clashes.append((fact, hint))
     if 0 < limits.max_line_bytes < MAX_LINE_BYTES and not limits.cuts_lines:
-        fact = f"lines over {_size(limits.max_line_bytes)} are refused"
+        fact = f"lines over {size(limits.max_line_bytes)} are refused"
         clashes.append((fact, f"raise Loki's max_line_size to {MAX_LINE_BYTES // KIB}KB"))
     if limits.max_label_names < MAX_LABELS:
         fact = f"lines with more than {limits.max_label_names} labels are refused"
@@ -113,23 +112,16 @@ def _refused_metadata(limits: LokiLimits) -> str:
     if 0 < limits.max_metadata_pairs < MAX_PAIRS:
         return f"lines with more than {limits.max_metadata_pairs} metadata fields are refused"
     if 0 < limits.max_metadata_bytes < MAX_PAIRS_BYTES:
-        return f"lines with more than {_size(limits.max_metadata_bytes)} of metadata are refused"
+        return f"lines with more than {size(limits.max_metadata_bytes)} of metadata are refused"
     return ""
 
 
 def _sentence(limits: LokiLimits) -> str:
-    line = f"lines to {_size(limits.max_line_bytes)}" if limits.max_line_bytes else "any line"
+    line = f"lines to {size(limits.max_line_bytes)}" if limits.max_line_bytes else "any line"
     old = f"{_duration(limits.old_seconds)} old" if limits.refuses_old else "any age"
     new = f"{_duration(limits.new_seconds)} ahead"
-    rate = f"{_size(limits.rate_bytes)}/s, {_size(limits.burst_bytes)} at once"
+    rate = f"{size(limits.rate_bytes)}/s, {size(limits.burst_bytes)} at once"
     return f"{line}, {limits.max_label_names} labels, {old} to {new}, {rate}"
-
-
-def _size(size_bytes: int) -> str:
-    for unit, unit_bytes in (("MiB", MIB), ("KiB", KIB)):
-        if size_bytes >= unit_bytes:
-            return f"{size_bytes / unit_bytes:g} {unit}"
-    return f"{size_bytes} bytes"
 
 
 def _duration(seconds: int) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 from shipper.core.errors import BatchToSplit
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
+from shipper.core.words import size
 from shipper.sinks.loki.client import PUSH_PATH, Client
 from shipper.sinks.loki.encode import encode_json, encode_protobuf
 from shipper.sinks.loki.prepare import Preparer, Push
@@ -52,7 +53,7 @@ class LokiSink:
         push = self._preparer.prepare(stream)
         if push.size_bytes > self.max_batch_bytes and len(stream) > 1:
             raise BatchToSplit(
-                f"{push.size_bytes} bytes are more than the {self.max_batch_bytes} of a batch",
+                f"{size(push.size_bytes)} are more than the {size(self.max_batch_bytes)} of a batch",
                 reason="too_large",
                 asked=False,
             )

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from shipper.core.errors import BatchToSplit, Blame, ConfigError, SinkUnavailable
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
-from shipper.core.words import counted
+from shipper.core.words import counted, size
 from shipper.sinks.store.arrivals import arrivals_of
 from shipper.store import versions
 from shipper.store.current import current_database
@@ -93,7 +93,7 @@ class StoreSink:
             size_bytes > self.max_batch_bytes or len(stream) > self.max_batch_records
         ):
             raise BatchToSplit(
-                f"{counted(len(stream), 'record')} of {size_bytes} bytes are more than a transaction holds",
+                f"{counted(len(stream), 'record')} of {size(size_bytes)} are more than a transaction holds",
                 reason="too_large",
                 asked=False,
             )

@@ -6,6 +6,7 @@ from functools import partial
 
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.errors import SourceUnavailable
+from shipper.core.words import size
 from shipper.sources.udp.port import LocalPort, dropped_datagrams, given_buffer_bytes
 
 _HINTS = (
@@ -36,11 +37,11 @@ def try_port(port: LocalPort, deadline_seconds: float) -> Finding:
     except OSError as error:
         hint = "SO_MEMINFO wants Linux 4.12 or newer"
         return Finding(Outcome.FAILED, f"the kernel tells no drops: {error.strerror}", hint)
-    text = f"{port} is free; its receive buffer has {given_bytes:,} bytes"
+    text = f"{port} is free; its receive buffer has {size(given_bytes)}"
     if given_bytes >= port.buffer_bytes:
         return Finding(Outcome.PASSED, text)
     return Finding(
         Outcome.NOTED,
-        f"{text}, not {port.buffer_bytes:,}: bursts may be lost",
+        f"{text}, not {size(port.buffer_bytes)}: bursts may be lost",
         f"sysctl -w net.core.rmem_max={port.buffer_bytes}, or ask for less",
     )

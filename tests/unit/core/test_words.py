@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.core.words import counted, harmless, unique_names
+from shipper.core.words import counted, harmless, size, unique_names
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,21 @@ def test_names_that_are_there_twice_get_numbers() -> None:
 
 def test_foreign_words_are_no_orders_and_lines_stay_lines() -> None:
     assert harmless("a\x1b[2J\r\n\x9bb \u202e ü") == "a\\x1b[2J\\r\n\\x9bb \\u202e ü"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1 KiB"),
+        (212_992, "208 KiB"),
+        (3 * 2**19, "1.5 MiB"),
+        (10 * 2**20, "10 MiB"),
+        (2**20 - 1, "1023.9 KiB"),
+        (2**30, "1 GiB"),
+    ],
+)
+def test_a_size_is_shown_in_the_largest_unit_it_fills(size_bytes: int, text: str) -> None:
+    assert size(size_bytes) == text

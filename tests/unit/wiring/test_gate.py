@@ -61,9 +61,9 @@ def test_the_limits_are_compared_with_the_metadata_that_may_be_sent(
     ("free_bytes", "outcome", "more"),
     [
         (2**30, Outcome.PASSED, ""),
-        (2**30 - 1, Outcome.NOTED, ": 1023 MiB are free there"),
+        (2**30 - 1, Outcome.NOTED, ": 1023.9 MiB are free there"),
         (16 * MIB, Outcome.NOTED, ": 16 MiB are free there"),
-        (16 * MIB - 1, Outcome.FAILED, " is on a disk with only 16.0 MiB free"),
+        (16 * MIB - 1, Outcome.FAILED, " is on a disk with only 15.9 MiB free"),
     ],
 )
 def test_what_is_free_on_the_disk_is_judged(
