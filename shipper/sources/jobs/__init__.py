@@ -100,9 +100,9 @@ class JobsSettings(SourceSettings):
         return Place(self.host, self.port)
 
     @property
-    def takes(self) -> str:
+    def takes(self) -> Sequence[str]:
         """The port."""
-        return f"TCP port {self.place}"
+        return (f"TCP port {self.place}",)
 
     def build(self, metric: str, section: Settings | None, state_dir: Path) -> Source:
         """Make the source of this entry; nothing is bound yet."""

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from shipper.core.errors import StartupError
+from shipper.core.words import MIB
 from shipper.startup.surroundings import (
-    MIB,
     Unusable,
     claim_state_dir,
     default_state_dir,
