@@ -18,7 +18,8 @@ LOGIN_PATH = "/login"
 SAFE_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with `no-referrer` browsers send the form of /login as if from nowhere
+    # With no-referrer browsers say "Origin: null" when the form is sent (Fetch, "append a request Origin header").
+    "Referrer-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -66,8 +66,9 @@ class Doors:
         origin = headers.get("Origin")
         if origin is None:
             return True
-        ours = urlsplit(origin).netloc.lower() == headers.get("Host", "").lower()
-        return (ours and origin != "null") or origin.lower() in self.origins
+        scheme, _, host = origin.lower().partition("://")
+        ours = scheme in ("http", "https") and host == headers.get("Host", "").lower()
+        return (ours and bool(host)) or origin.lower() in self.origins
 
 
 def cookie_value(token: str) -> str:

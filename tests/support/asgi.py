@@ -24,7 +24,12 @@ class Response:
 
 
 def ask(
-    app: ASGIApp, path: str, *, method: str = "GET", authorization: bytes | None = None
+    app: ASGIApp,
+    path: str,
+    *,
+    method: str = "GET",
+    authorization: bytes | None = None,
+    query: str = "",
 ) -> Response:
     """Send one request and return the answer."""
     headers = [] if authorization is None else [(b"authorization", authorization)]
@@ -33,7 +38,7 @@ def ask(
         "http_version": "1.1",
         "method": method,
         "path": path,
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": headers,
     }
     sent: list[Message] = []

@@ -178,3 +178,13 @@ def test_fields_that_are_lifted_join_what_is_known_about_a_row() -> None:
 
     assert stream.labels == {"job": "m", "db": "x"}
     assert stream.metadata == [{"message_id": "7", "a": "1"}]
+
+
+def test_it_tells_how_many_values_and_streams_there_were() -> None:
+    filing = Filing(FilingRules({}, label_fields=["db", "node"]), lambda _name: None)
+    before = (filing.label_values, filing.streams_filed)
+    filing.streams(Batch([{"db": "x", "node": 1}, {"db": "y"}], READ_AT_NS))
+    filing.streams(Batch([{"db": "x", "node": 1}, {"db": "x"}], READ_AT_NS))
+
+    assert before == ({"db": 0, "node": 0}, 0)
+    assert (filing.label_values, filing.streams_filed) == ({"db": 2, "node": 1}, 3)

@@ -6,10 +6,11 @@ import logging
 from random import Random
 from typing import cast
 
-from shipper.core.record import Stream
+from shipper.core.record import Batch, Stream
 from shipper.live.feed import FeedSender, Report
 from shipper.pipeline.backoff import Backoff, OwnPace
 from shipper.pipeline.delivery import Delivery
+from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.reader import PollState
 from shipper.pipeline.refusals import Refusals
@@ -98,3 +99,34 @@ def test_a_report_carries_everything_counted_so_far() -> None:
     desk.report()
 
     assert feed.sent[0]["tally"][families.ROWS.name] == [(("show_locks",), [2.0])]
+
+
+def test_a_report_says_how_lines_are_filed_and_how_long_the_poll_took() -> None:
+    desk, feed, _ = desk_of()
+    filing = Filing(FilingRules({}, label_fields=["db"]), lambda _name: None)
+    filing.streams(Batch([{"db": "x"}, {"db": "y"}], 1))
+    desk.watch(PollState("ok", polls=3, took_seconds=0.25, lag_seconds=1.5), [], filing=filing)
+    desk.report()
+    state = feed.sent[0]["state"]
+
+    assert (state["label_values"], state["streams"]) == ({"db": 2}, 2)
+    assert (state["polls"], state["last_poll_seconds"], state["lag_seconds"]) == (3, 0.25, 1.5)
+
+
+def test_how_long_a_source_waited_is_no_duration_of_a_poll() -> None:
+    desk, feed, _ = desk_of()
+    desk.watch(PollState("ok", polls=3, took_seconds=0.25), [], waits=True)
+    desk.report()
+
+    assert feed.sent[0]["state"]["last_poll_seconds"] is None
+
+
+def test_a_report_says_how_much_waits_for_all_sinks_together() -> None:
+    desk, feed, clock = desk_of()
+    desk.watch(PollState(), [waiting_delivery(desk.tally, clock) for _ in range(2)])
+    clock.pass_seconds(3)
+    desk.report()
+    state = feed.sent[0]["state"]
+
+    assert (state["lines_waiting"], state["bytes_waiting"]) == (4, 100)
+    assert state["oldest_unsent_seconds"] == 3
