@@ -68,7 +68,8 @@ class DatabaseFlags:
 
     def _of_a_server(self) -> str | None:
         said = {
-            "db-host": self.host,
+            # Scripts may say the default.
+            "db-host": None if self.host == USUAL_HOST else self.host,
             "db-port": self.port,
             "db-user": self.user,
             "db-password": self.password,

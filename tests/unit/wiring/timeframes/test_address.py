@@ -77,3 +77,7 @@ def test_who_says_sqlite_may_say_what_old_command_lines_said_beside_it() -> None
 def test_who_says_nothing_is_known() -> None:
     assert not DatabaseFlags().said_something()
     assert DatabaseFlags(user="").said_something()
+
+
+def test_who_says_the_usual_host_says_nothing_of_a_server() -> None:
+    assert DatabaseFlags(name="x.db", host="localhost").url().drivername == "sqlite"
