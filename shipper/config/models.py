@@ -263,6 +263,11 @@ class SourceSettings(Settings):
         return ()
 
     @property
+    def shown(self) -> Mapping[str, str]:
+        """What the page is told of the entry beside what it is told of all, like the function that is polled."""
+        return {}
+
+    @property
     def known_fields(self) -> Collection[str]:
         """Fields that rows may have although those of the first batch do not, so that nobody warns of them."""
         return ()

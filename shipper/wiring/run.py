@@ -188,6 +188,7 @@ class Planner:
         http = configuration.section("http", HttpSettings)
         metrics = {
             name: {
+                **entry.shown,
                 "type": entry.type,
                 "instance": entry.instance(configuration.section_of(entry)),
                 "every_seconds": entry.every_seconds,

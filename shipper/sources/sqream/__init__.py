@@ -73,6 +73,11 @@ class SqreamSettings(SourceSettings):
         ]
         return startup_checks(_connection(section), calls)
 
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """The function, by which the page knows locks and statements."""
+        return {} if self.function is None else {"function": self.function}
+
     def call(self, metric: str) -> MetricCall:
         """Return what this entry will ask the server for."""
         function = self.function or metric

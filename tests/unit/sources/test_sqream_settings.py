@@ -126,3 +126,11 @@ def test_the_password_is_a_secret_that_defaults_to_sqreams_own() -> None:
 def test_an_empty_text_is_refused(key: str) -> None:
     with pytest.raises(ValidationError):
         SqreamConnection.model_validate({key: ""})
+
+
+def test_the_page_is_told_the_function_of_a_metric_with_another_name() -> None:
+    settings = SqreamSettings.model_validate(
+        SqreamSettings.complete("sessions", {"function": "show_server_status"})
+    )
+
+    assert settings.shown == {"function": "show_server_status"}
