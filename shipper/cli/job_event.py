@@ -127,7 +127,7 @@ def _become(command: tuple[str, ...], say: _Say) -> int:
     from shipper.wiring.job_event.around import exit_code_of
 
     try:
-        os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
+        os.execvp(command[0], command)  # nosec B606 # noqa: S606 - no shell is wanted
     except OSError as error:
         say(f"{command[0]}: {error.strerror}")
         return exit_code_of(error)

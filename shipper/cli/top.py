@@ -16,7 +16,11 @@ from shipper.core.errors import ConfigError
 if TYPE_CHECKING:
     from shipper.live.terminal.link import Link
 
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked, not listened on
+EVERYWHERE = {
+    "": "127.0.0.1",
+    "0.0.0.0": "127.0.0.1",  # nosec B104 # noqa: S104 - asked, not listened on
+    "::": "::1",
+}
 """Where a Shipper is reached that listens on every address of this machine."""
 
 _SERVED = {flag.name: flag for flag in FLAGS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ class Around:
         with self._signals_forwarded():
             beating = Thread(target=self._beat, name="beat", daemon=True)
             try:
-                self._child = subprocess.Popen(command)  # noqa: S603 - it is what we are for
+                self._child = subprocess.Popen(command)  # nosec B603 # noqa: S603 - it is what we are for
             except OSError as error:
                 self.complain(f"{command[0]}: {error.strerror}")
                 exit_code = exit_code_of(error)
