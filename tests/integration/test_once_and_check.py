@@ -124,7 +124,7 @@ def test_a_verdict_tells_what_the_real_loki_would_take(
 
     assert (ended.exit_code, ended.stderr, store.pushes) == (0, "", [])
     assert lines[0] == f"the limits of {store.url}:"
-    assert lines[1].endswith('node_id="n[1]": 1 of 1 lines refused')
+    assert lines[1].endswith('node_id="n[1]": 1 of 1 line refused')
     assert lines[2].startswith("    line_too_long: max entry size '25' bytes exceeded")
     assert lines[3].endswith(' {"node_id":"n[1]","load":3}')
     assert lines[4].endswith('node_id="n2": 1 of 2 lines refused')
