@@ -16,32 +16,19 @@ from websockets.asyncio import client as asyncio_client
 
 from shipper.core.record import Row
 from tests.contract.source_contract import Rig, SourceContract, until
-from tests.support.channels import Stage, texts, to_the_end
+from tests.support.channels import (
+    CLIENTS,
+    JOBS,
+    KEPT,
+    NORMAL,
+    SILENCE_SECONDS,
+    TASKS,
+    TOLD,
+    Stage,
+    texts,
+    to_the_end,
+)
 from tests.support.shipper_process import until as wait_for
-
-JOBS = "shipper_channel_jobs_total"
-TASKS = "shipper_channel_tasks_total"
-CLOSED = "shipper_channel_clients_closed_total"
-CLIENTS = "shipper_channel_clients"
-KEPT = "shipper_channels"
-SILENCE_SECONDS = 0.4
-
-NORMAL = [
-    ("job-42", "DOWNLOADED"),
-    ("job-42", "STARTED"),
-    ("job-42", "TASK", "compile-1", "COMPLETED"),
-    ("job-42", "ENDED"),
-    ("job-42", "UPLOADED"),
-    ("job-42", "FINISHED"),
-]
-TOLD = [
-    '{"command": "DOWNLOADED"}',
-    '{"command": "STARTED"}',
-    '{"command": "TASK", "task_id": "compile-1", "task_state": "COMPLETED"}',
-    '{"command": "ENDED"}',
-    '{"command": "UPLOADED"}',
-    '{"command": "FINISHED"}',
-]
 
 
 class ServingRig(Rig):

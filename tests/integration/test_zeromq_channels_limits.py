@@ -23,33 +23,16 @@ from shipper.sources.zeromq.channels.site import Site
 from shipper.sources.zeromq.checks import try_site
 from shipper.sources.zeromq.wire import Endpoint
 from tests.contract.source_contract import until
-from tests.support.channels import Stage, frozen, texts, to_the_end
+from tests.support.channels import (
+    CLIENTS,
+    CLOSED,
+    SILENCE_SECONDS,
+    Stage,
+    frozen,
+    texts,
+    to_the_end,
+)
 from tests.support.services import free_port
-
-JOBS = "shipper_channel_jobs_total"
-TASKS = "shipper_channel_tasks_total"
-CLOSED = "shipper_channel_clients_closed_total"
-CLIENTS = "shipper_channel_clients"
-KEPT = "shipper_channels"
-SILENCE_SECONDS = 0.4
-
-NORMAL = [
-    ("job-42", "DOWNLOADED"),
-    ("job-42", "STARTED"),
-    ("job-42", "TASK", "compile-1", "COMPLETED"),
-    ("job-42", "ENDED"),
-    ("job-42", "UPLOADED"),
-    ("job-42", "FINISHED"),
-]
-TOLD = [
-    '{"command": "DOWNLOADED"}',
-    '{"command": "STARTED"}',
-    '{"command": "TASK", "task_id": "compile-1", "task_state": "COMPLETED"}',
-    '{"command": "ENDED"}',
-    '{"command": "UPLOADED"}',
-    '{"command": "FINISHED"}',
-]
-
 
 # Clients that misbehave
 
