@@ -63,7 +63,8 @@ def test_it_stops_listening_some_time_after_the_last_has_gone(
     async def scene() -> None:
         with rig.audience.seat("m"):
             pass
-        await asyncio.sleep(0.01)
+        while len(rig.listened) < 2:
+            await asyncio.sleep(0)
 
     run(scene)
 
