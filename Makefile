@@ -9,7 +9,7 @@ SHELL := bash
 PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
-SCRIPTS := tools/print-docs tools/take-screenshots
+SCRIPTS := tools/build-dashboards tools/print-docs tools/take-screenshots
 
 .PHONY: menu
 menu:
@@ -68,6 +68,7 @@ check: setup
 	.venv/bin/lint-imports
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
 	$(PY) tools/print-docs --check
+	$(PY) tools/build-dashboards --check
 
 # Asks a database of known vulnerabilities on the network, so it is no part of `check`.
 .PHONY: audit

@@ -226,6 +226,11 @@ class DeliveryQueue:
             on_disk = self._shelf is not None and self._shelf.full
             return on_disk or sum(each.weight_bytes for each in self._memory) >= self._max_bytes
 
+    @property
+    def spool_limit_bytes(self) -> int | None:
+        """How much may wait on disk; `None` when nothing may."""
+        return None if self._shelf is None else self._shelf.max_bytes
+
     def depth(self) -> Depth:
         """Return how much waits right now."""
         with self._changed:

@@ -91,6 +91,9 @@ SPOOL_LINES = _gauge(
     "shipper_spool_lines", "Lines waiting for a sink, on disk and in memory.", "sink"
 )
 SPOOL_BYTES = _gauge("shipper_spool_bytes", "Bytes of lines waiting for a sink.", "sink")
+SPOOL_LIMIT = _gauge(
+    "shipper_spool_limit_bytes", "How many bytes of lines may wait on disk for a sink.", "sink"
+)
 MEMORY_LINES = _gauge(
     "shipper_memory_lines", "Those of the waiting lines that are not on disk.", "sink"
 )
@@ -177,6 +180,7 @@ FAMILIES = (
     DEAD_LETTERS_LOST,
     SPOOL_LINES,
     SPOOL_BYTES,
+    SPOOL_LIMIT,
     MEMORY_LINES,
     LINES_RECOVERED,
     SPOOL_DAMAGED,

@@ -108,6 +108,8 @@ class Desk:
             self.tally.show(families.MEMORY_LINES, *place, value=depth.memory_lines)
             self.tally.show(families.SPOOL_LINES, *place, value=depth.lines)
             self.tally.show(families.SPOOL_BYTES, *place, value=depth.weight_bytes)
+            if (limit_bytes := delivery.queue.spool_limit_bytes) is not None:
+                self.tally.show(families.SPOOL_LIMIT, *place, value=limit_bytes)
             self.tally.show(families.OLDEST_UNSENT, *place, value=depth.oldest_seconds)
             depths.append(depth)
         return depths

@@ -35,6 +35,8 @@ def over_time(function: str, values: Sequence[float], seconds: float) -> float:
             return sum(values) / seconds
         case "count_over_time":
             return float(len(values))
+        case "bytes_over_time":
+            return sum(values)
     return _OPERATIONS[function.removesuffix("_over_time")](values)
 
 

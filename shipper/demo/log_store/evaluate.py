@@ -155,7 +155,8 @@ class Evaluator:
                 raise _pipeline_error(line)
             points = series.setdefault(series_key(line.labels, asked.grouping), _Points())
             points.times_ns.append(entry.time_ns)
-            points.values.append(line.value)
+            counts_bytes = asked.function == "bytes_over_time"
+            points.values.append(len(line.text.encode()) if counts_bytes else line.value)
         return series
 
     def _staged(

@@ -2,7 +2,7 @@
 
     {app="x", host=~"a.*"} |= "text" != "other" |~ "re" !~ "re"
       | json | json a="b.c" | a = "text" | a =~ "re" | b >= 5 | line_format `{{.a}}` | drop a | keep a | unwrap b
-    count_over_time(LOG[5m])   rate(LOG[5m])   max_over_time(LOG | unwrap b [5m]) by (a)   and sum, avg, min
+    count_over_time(LOG[5m])   bytes_over_time and rate   max_over_time(LOG | unwrap b [5m]) by (a)   and sum, avg, min
     sum by (a, b) (METRIC)     and min, max, avg, count, topk(3, METRIC)
     vector(1) + vector(1)      what Grafana asks to see whether a Loki answers
 
@@ -45,7 +45,7 @@ _EMPTY_MATCHERS = (
 )
 _MATCHER_MARKS = ("=", "!=", "=~", "!~")
 _FILTER_MARKS = ("|=", "!=", "|~", "!~")
-_COUNTING = ("count_over_time", "rate")
+_COUNTING = ("count_over_time", "bytes_over_time", "rate")
 _UNWRAPPING = ("sum_over_time", "avg_over_time", "min_over_time", "max_over_time")
 _GROUPED_RANGES = ("avg_over_time", "min_over_time", "max_over_time")
 _AGGREGATIONS = ("sum", "min", "max", "avg", "count", "topk")

@@ -175,6 +175,12 @@ def test_series_are_counted_and_averaged(evaluator: Evaluator) -> None:
     assert samples(evaluator, f"avg({counted})") == {(): 2}
 
 
+def test_bytes_of_lines_are_counted(evaluator: Evaluator) -> None:
+    query = 'sum(bytes_over_time({app="a"} |= "no json" [1m]))'
+
+    assert samples(evaluator, query) == {(): len("no json")}
+
+
 def test_a_line_with_an_error_fails_a_metric_query_unless_it_is_left_out(
     evaluator: Evaluator,
 ) -> None:
