@@ -17,7 +17,7 @@ from tools.dashboards.board import (
     Board,
     sources,
 )
-from tools.dashboards.queries import gone_up, in_range, quantile, rate, total
+from tools.dashboards.queries import gone_up, in_range, quantile, rate, risen, total
 from tools.dashboards.shapes import (
     BYTES,
     BYTES_PER_SECOND,
@@ -47,7 +47,7 @@ LINES_OF_ROW = leading_to(
 
 def _column(family: str, labels: str) -> Prom:
     """Return a column of the books: how far a counter of each metric went up in the time shown."""
-    expr = f"sum by (instance, metric) (increase({family}{{{labels}}}[$__range]))"
+    expr = f"sum by (instance, metric) ({risen(family, labels, '$__range')})"
     return Prom(expr, instant=True, rows=True)
 
 
@@ -157,7 +157,7 @@ UP = Row(
             Text(
                 "Books of lines",
                 "What came in and what became of it, in the time shown. A metric with two destinations delivers "
-                "every row twice. A row that is in no column is on its way, or was lost with a process that was killed.",
+                "every row twice. A row that is in no column is on its way, or was lost with a killed process.",
             ),
             BOOKS,
             by=["instance", "metric"],

@@ -18,13 +18,24 @@ def rate(family: str, labels: str, by: str) -> Prom:
 
 def gone_up(family: str, labels: str, by: str, *, called: str = "") -> Prom:
     """Return by how much a counter went up at each step, for each set of the labels `by` where it did."""
-    expr = f"sum by ({by}) (increase({family}{{{labels}}}[$__rate_interval])) > 0"
+    expr = f"sum by ({by}) ({risen(family, labels, '$__rate_interval')}) > 0"
     return Prom(expr, f"{_legend(by)} {called}".strip())
 
 
 def in_range(family: str, labels: str) -> Prom:
     """Return by how much a counter went up in the time shown, as one number."""
-    return total(f"sum(increase({family}{{{labels}}}[$__range]))")
+    return total(f"sum({risen(family, labels, '$__range')})")
+
+
+def risen(family: str, labels: str, span: str) -> str:
+    """Return an expression: by how much each counter went up within a span of time.
+
+    `increase` does not see the first value of a counter that was not there, and a counter of losses is not there before
+    the first loss. So what was not there before counts with all it has.
+    """
+    counter = f"{family}{{{labels}}}"
+    before = f"{counter} offset {span}"
+    return f"(increase({counter}[{span}]) and {before}) or ({counter} unless {before})"
 
 
 def total(expr: str) -> Prom:
