@@ -69,14 +69,8 @@ class Board:
         return made.build()
 
 
-def sources(*, loki: bool = True) -> list[Variable]:
-    """Return the choice of a Prometheus and, where lines are shown, of a Loki."""
-    chosen: list[Variable] = [
-        dashboard.DatasourceVariable("prometheus").label("Prometheus").type("prometheus")
-    ]
-    if loki:
-        chosen.append(dashboard.DatasourceVariable("loki").label("Loki").type("loki"))
-    return chosen
+FROM_PROMETHEUS = dashboard.DatasourceVariable("prometheus").label("Prometheus").type("prometheus")
+FROM_LOKI = dashboard.DatasourceVariable("loki").label("Loki").type("loki")
 
 
 def of_prometheus(name: str, label: str, values: str, *, everything: str = ".*") -> Variable:

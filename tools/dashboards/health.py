@@ -7,6 +7,7 @@ from math import inf
 from tools.dashboards.board import (
     DESTINATIONS,
     ENTRIES,
+    FROM_PROMETHEUS,
     INSTANCE,
     KILLS,
     METRIC,
@@ -15,7 +16,6 @@ from tools.dashboards.board import (
     SINK,
     VERSIONS,
     Board,
-    sources,
 )
 from tools.dashboards.queries import gone_up, in_range, quantile, rate, risen, total
 from tools.dashboards.shapes import (
@@ -364,7 +364,7 @@ HEALTH = Board(
     "shipper-health",
     "Shipper health",
     "What is down, what is behind, what was lost or refused and why, and how polls and deliveries do.",
-    [*sources(loki=False), INSTANCE, METRIC, SINK],
+    [FROM_PROMETHEUS, INSTANCE, METRIC, SINK],
     [GLANCE, UP, BEHIND, LOST, POLLS, DELIVERY],
     [RESTARTS, KILLS, VERSIONS],
 )

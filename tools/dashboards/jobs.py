@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from tools.dashboards.board import ENTRIES, INSTANCE, METRIC, Board, sources
+from tools.dashboards.board import ENTRIES, FROM_LOKI, FROM_PROMETHEUS, INSTANCE, METRIC, Board
 from tools.dashboards.queries import gone_up
 from tools.dashboards.shapes import RED, SHARE, Log, Prom, Row, Text, bars, lines, number, series
 
@@ -27,7 +27,8 @@ JOBS = Board(
     "Jobs",
     "Batch jobs by state, how far their tasks are, what failed where, and the channels of ReCodEx.",
     [
-        *sources(),
+        FROM_PROMETHEUS,
+        FROM_LOKI,
         INSTANCE,
         METRIC,
         dashboard.TextBoxVariable("task").label("Task (a regular expression)").default_value(".*"),

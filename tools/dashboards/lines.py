@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from tools.dashboards.board import Board, of_loki, sources
+from tools.dashboards.board import FROM_LOKI, Board, of_loki
 from tools.dashboards.shapes import BYTES, Log, Row, Text, lines, series
 
 CHOSEN = '{service_name=~"$source", job=~"$job"} |~ "$text"'
@@ -14,7 +14,7 @@ LINES = Board(
     "Shipper lines",
     "The lines that were shipped, by metric and source, and those that hold a text.",
     [
-        *sources(),
+        FROM_LOKI,
         of_loki("source", "Source", of="service_name", selector='{service_name=~".+"}'),
         of_loki("job", "Metric", of="job", selector='{service_name=~"$source"}'),
         dashboard.TextBoxVariable("text").label("Text (a regular expression)").default_value(""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.dashboards.board import INSTANCE, SHIPPERS, Board, of_loki, sources
+from tools.dashboards.board import FROM_LOKI, FROM_PROMETHEUS, INSTANCE, SHIPPERS, Board, of_loki
 from tools.dashboards.queries import gone_up, in_range, rate
 from tools.dashboards.shapes import (
     PER_SECOND,
@@ -31,7 +31,8 @@ PYSMURF = Board(
     "pysmurf files",
     "Files, sessions, registers and errors that pysmurf publishers tell, and what was lost on the way.",
     [
-        *sources(),
+        FROM_PROMETHEUS,
+        FROM_LOKI,
         INSTANCE,
         of_loki("job", "Metric", of="job", selector='{service_name="udp", pub_id=~".+"}'),
         of_loki(

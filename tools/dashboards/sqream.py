@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
-from tools.dashboards.board import INSTANCE, SHIPPERS, Board, of_prometheus, sources
+from tools.dashboards.board import (
+    FROM_LOKI,
+    FROM_PROMETHEUS,
+    INSTANCE,
+    SHIPPERS,
+    Board,
+    of_prometheus,
+)
 from tools.dashboards.queries import total
 from tools.dashboards.shapes import (
     BYTES,
@@ -284,7 +291,8 @@ SQREAM = Board(
     "SQream overview",
     "Statements, locks, nodes, license and metadata store of SQreamDB, as Shipper polls them.",
     [
-        *sources(),
+        FROM_PROMETHEUS,
+        FROM_LOKI,
         INSTANCE,
         of_prometheus(
             "service",

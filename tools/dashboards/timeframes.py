@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from tools.dashboards.board import INSTANCE, SHIPPERS, Board, of_loki, sources
+from tools.dashboards.board import FROM_LOKI, FROM_PROMETHEUS, INSTANCE, SHIPPERS, Board, of_loki
 from tools.dashboards.queries import in_range, rate
 from tools.dashboards.shapes import (
     BYTES,
@@ -34,7 +34,8 @@ TIME_FRAMES = Board(
     "Time Frame runs",
     "Time Frames by status and run, their sizes, and how far Shipper is behind the broker.",
     [
-        *sources(),
+        FROM_PROMETHEUS,
+        FROM_LOKI,
         INSTANCE,
         of_loki("job", "Metric", of="job", selector='{service_name="stomp"}'),
         dashboard.TextBoxVariable("run").label("Run (a regular expression)").default_value(".*"),
