@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
 import pytest
 
+from shipper.cli import cli
 from tests.dashboards.rules import ALERTS, FOLDER, ROOT, RUNBOOKS, Rule, read
 from tests.support.dashboards import dashboards
 from tests.support.services import need
@@ -23,6 +25,7 @@ TRIALS: list[dict[str, Any]] = [
     for test in read(FOLDER / "shipper_test.yml")["tests"]
     for trial in test["alert_rule_test"]
 ]
+COMMAND = re.compile(r"\bmain\.py ([a-z][\w-]*)")
 by_name = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 
@@ -80,3 +83,18 @@ def test_the_list_of_runbooks_is_whole() -> None:
     index = (ROOT / "docs" / "runbooks" / "index.md").read_text(encoding="utf-8")
 
     assert [alert.name for alert in ALERTS if f"]({alert.name}.md)" not in index] == []
+
+
+def test_runbooks_and_the_page_name_commands_that_there_are() -> None:
+    pages = [*RUNBOOKS.glob("*.md"), ROOT / "docs" / "grafana.md"]
+    named = {name for page in pages for name in COMMAND.findall(page.read_text(encoding="utf-8"))}
+
+    assert named
+    assert named - set(cli.commands) == set()
+
+
+def test_the_page_tells_how_many_dashboards_and_alerts_there_are() -> None:
+    page = (ROOT / "docs" / "grafana.md").read_text(encoding="utf-8")
+
+    assert f"{len(ALERTS)} alerts come with Shipper" in page
+    assert [uid for uid in dashboards() if f"| `{uid}` |" not in page] == []
