@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shipper.cli import cli
-from tests.dashboards.rules import ALERTS, FOLDER, ROOT, RUNBOOKS, Rule, read
-from tests.support.dashboards import dashboards
+from tests.dashboards.rules import ALERTS, FOLDER, RUNBOOKS, Rule, read
+from tests.support.dashboards import ROOT, dashboards
 from tests.support.services import need
 
 HEADINGS = [

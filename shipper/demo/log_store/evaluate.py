@@ -156,7 +156,7 @@ class Evaluator:
             points = series.setdefault(series_key(line.labels, asked.grouping), _Points())
             points.times_ns.append(entry.time_ns)
             counts_bytes = asked.function == "bytes_over_time"
-            points.values.append(len(line.text.encode()) if counts_bytes else line.value)
+            points.values.append(float(len(line.text.encode())) if counts_bytes else line.value)
         return series
 
     def _staged(
