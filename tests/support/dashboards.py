@@ -49,18 +49,20 @@ def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
-def questions(language: Literal["promql", "logql"]) -> list[Question]:
-    """Return everything that is asked in a language."""
+def questions(
+    language: Literal["promql", "logql"], times: Mapping[str, str] = BUILT_IN
+) -> list[Question]:
+    """Return everything that is asked in a language, with these spans of time."""
     return [
         question
         for dashboard in dashboards().values()
-        for question in _questions(dashboard)
+        for question in _questions(dashboard, times)
         if question.language == language
     ]
 
 
-def _questions(dashboard: Mapping[str, Any]) -> Iterator[Question]:
-    values = _values(dashboard)
+def _questions(dashboard: Mapping[str, Any], times: Mapping[str, str]) -> Iterator[Question]:
+    values = {**times, **_values(dashboard)}
     targets = [
         (f"{panel['title']} {target['refId']}", target)
         for panel in panels(dashboard)
@@ -81,7 +83,7 @@ def _questions(dashboard: Mapping[str, Any]) -> Iterator[Question]:
 
 def _values(dashboard: Mapping[str, Any]) -> Mapping[str, str]:
     """Return what stands for each variable: everything that can be chosen."""
-    values = dict(BUILT_IN)
+    values = {}
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             values[variable["name"]] = variable["allValue"]

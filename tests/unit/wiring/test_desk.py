@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from random import Random
 from typing import cast
 
@@ -14,6 +15,7 @@ from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.reader import PollState
 from shipper.pipeline.refusals import Refusals
+from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
 from shipper.wiring.desk import Desk
@@ -38,8 +40,8 @@ def desk_of() -> tuple[Desk, FakeFeed, FakeClock]:
     return Desk("show_locks", cast("FeedSender", feed), clock=clock), feed, clock
 
 
-def waiting_delivery(tally: Tally, clock: FakeClock) -> Delivery:
-    queue = DeliveryQueue(max_bytes=10**6, batch_bytes=10**6, clock=clock)
+def waiting_delivery(tally: Tally, clock: FakeClock, shelf: Shelf | None = None) -> Delivery:
+    queue = DeliveryQueue(max_bytes=10**6, batch_bytes=10**6, shelf=shelf, clock=clock)
     queue.put(Stream({}, [1, 2], [b"a", b"b"]))
     log, random = logging.getLogger("test.worker"), Random(1)
     return Delivery(
@@ -91,6 +93,17 @@ def test_a_report_shows_what_waits() -> None:
     assert counted(desk.tally, families.MEMORY_LINES, "show_locks", "fake") == 2
     assert counted(desk.tally, families.SPOOL_BYTES, "show_locks", "fake") == 50
     assert counted(desk.tally, families.OLDEST_UNSENT, "show_locks", "fake") == 3
+
+
+def test_a_report_shows_how_much_may_wait_on_disk(tmp_path: Path) -> None:
+    desk, _, clock = desk_of()
+    log = logging.getLogger("test.worker")
+    spool = Spool(tmp_path / "m.db", clock=clock, log=log, damaged=lambda _lines: None)
+    shelf = Shelf(spool, "fake", max_bytes=1000)
+    desk.watch(PollState(), [waiting_delivery(desk.tally, clock, shelf)])
+    desk.report()
+
+    assert counted(desk.tally, families.SPOOL_LIMIT, "show_locks", "fake") == 1000
 
 
 def test_a_report_carries_everything_counted_so_far() -> None:
