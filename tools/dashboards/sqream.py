@@ -82,7 +82,7 @@ GLANCE = Row(
         ),
         number(
             Text("Nodes", "Workers of the cluster that are connected."),
-            total(f'sum(sqream_nodes{{{SHIPPERS}, status="connected"}})'),
+            total(f'sum(sqream_nodes{{{SHIPPERS}, status=~"(?i)connected"}})'),
             limits={-inf: RED, 1: GREEN},
         ),
         number(

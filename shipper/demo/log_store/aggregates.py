@@ -7,7 +7,7 @@ from operator import itemgetter
 from statistics import fmean
 from typing import Final
 
-from shipper.demo.log_store.logql import Aggregation, Grouping
+from shipper.demo.log_store.expressions import Aggregation, Grouping
 
 SeriesKey = tuple[tuple[str, str], ...]
 """The labels of a series, by name."""

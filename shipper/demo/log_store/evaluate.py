@@ -10,14 +10,14 @@ import orjson
 
 from shipper.demo.log_store.aggregates import SeriesKey, aggregated, over_time, series_key
 from shipper.demo.log_store.catalog import Catalog, KnownStream
-from shipper.demo.log_store.golang import NS_PER_SECOND
-from shipper.demo.log_store.logql import (
+from shipper.demo.log_store.expressions import (
     Aggregation,
     LogQuery,
     MetricQuery,
     RangeFunction,
     Vector,
 )
+from shipper.demo.log_store.golang import NS_PER_SECOND
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.stages import ERROR, Line
 from shipper.demo.log_store.storage import Storage, StoredEntry, StoredLine

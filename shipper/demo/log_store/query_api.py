@@ -9,14 +9,10 @@ from starlette.responses import Response
 
 from shipper.demo.log_store.asked import Asked
 from shipper.demo.log_store.evaluate import Evaluator, FoundLine, FoundStream, Window
+from shipper.demo.log_store.expressions import LogQuery, MetricQuery
 from shipper.demo.log_store.golang import NS_PER_SECOND
 from shipper.demo.log_store.limits import Limits
-from shipper.demo.log_store.logql import (
-    LogQuery,
-    MetricQuery,
-    parse_query,
-    parse_selector,
-)
+from shipper.demo.log_store.logql import parse_query, parse_selector
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.responses import json_response
 

@@ -16,8 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from shipper.demo.log_store.asked import Asked
 from shipper.demo.log_store.evaluate import Evaluator, Window
+from shipper.demo.log_store.expressions import LogQuery
 from shipper.demo.log_store.golang import NS_PER_SECOND
-from shipper.demo.log_store.logql import LogQuery, parse_query
+from shipper.demo.log_store.logql import parse_query
 from shipper.demo.log_store.pushed import AcceptedEntry, AcceptedStream
 from shipper.demo.log_store.query_api import stream_document
 from shipper.demo.log_store.refusal import Refused

@@ -9,15 +9,14 @@ import pytest
 from shipper.demo.log_store.asked import Asked
 from shipper.demo.log_store.catalog import Catalog, KnownStream
 from shipper.demo.log_store.evaluate import Evaluator, Window, folded_labels
-from shipper.demo.log_store.logql import (
+from shipper.demo.log_store.expressions import (
     Aggregation,
     Grouping,
     LogQuery,
     RangeFunction,
     Vector,
-    parse_query,
-    parse_selector,
 )
+from shipper.demo.log_store.logql import parse_query, parse_selector
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.storage import Storage, StoredEntry
 from shipper.demo.log_store.tokens import parse_duration_ns

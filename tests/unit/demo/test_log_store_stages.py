@@ -12,7 +12,8 @@ import pytest
 
 from shipper.demo.log_store.catalog import Catalog, KnownStream
 from shipper.demo.log_store.evaluate import Evaluator, Window
-from shipper.demo.log_store.logql import LogQuery, parse_query
+from shipper.demo.log_store.expressions import LogQuery
+from shipper.demo.log_store.logql import parse_query
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.storage import Storage, StoredEntry
 
