@@ -53,6 +53,7 @@ KNOWN: Mapping[str, Family] = {family.name: family for family in (*FAMILIES, *SQ
 SCRAPED = {"instance": "s1:9108", "job": "shipper"}
 """The labels that Prometheus adds."""
 
+_ALERT = 'alertname="ShipperWorkerDown",severity="critical",instance="s1:9108",metric="tf"'
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "metric": ("show_locks", "tf"),
     "sink": ("loki", "store"),
@@ -103,6 +104,14 @@ def write_samples(path: Path, until_time: float) -> None:
                         labels["version"] = "2" if number > scrapes - 10 else "1"
                     shown = ",".join(f'{key}="{text}"' for key, text in labels.items())
                     page.write(f"{name}{{{shown}}} {value} {at:.3f}\n")
+        fired_at = until_time - scrapes * EVERY_SECONDS
+        for number in range(scrapes):
+            at = fired_at + number * EVERY_SECONDS
+            for name, value in (
+                ('ALERTS{alertstate="firing",%s}', 1),
+                ("ALERTS_FOR_STATE{%s}", fired_at),
+            ):
+                page.write(f"{name % _ALERT} {value} {at:.3f}\n")
         page.write("# EOF\n")
 
 

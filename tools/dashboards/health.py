@@ -139,6 +139,30 @@ GLANCE = Row(
         ),
     ],
 )
+OURS = 'alertname=~"(Shipper|Sqream).*"'
+FIRING = (
+    f'ALERTS_FOR_STATE{{{OURS}}} and ignoring (alertstate) ALERTS{{{OURS}, alertstate="firing"}}'
+)
+ALERTS = Row(
+    "Alerts",
+    [
+        rows_of(
+            Text(
+                "Alerts that fire",
+                "Where this Prometheus evaluates `rules/shipper.yml`; a runbook has its name. Empty is well.",
+            ),
+            {
+                "for": Prom(
+                    f"max by (severity, alertname, instance, metric) (time() - ({FIRING})) > 0",
+                    instant=True,
+                    rows=True,
+                )
+            },
+            by=["severity", "alertname", "instance", "metric"],
+            units={"for": SECONDS},
+        ),
+    ],
+)
 UP = Row(
     "Up and down",
     [
@@ -272,6 +296,6 @@ HEALTH = Board(
     "Shipper health",
     "What is down, what is behind, what was lost or refused and why, and how polls and deliveries do.",
     [FROM_PROMETHEUS, INSTANCE, METRIC, SINK],
-    [GLANCE, UP, BEHIND, LOST, POLLS, DELIVERY],
+    [GLANCE, ALERTS, UP, BEHIND, LOST, POLLS, DELIVERY],
     [RESTARTS, KILLS, VERSIONS],
 )
