@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from shipper.config.column_metric import ALL_READY
 from shipper.config.complaint import complaints, nearest
 from shipper.config.document import describe, read_document
 from shipper.config.models import NAME, Settings, SourceSettings
@@ -173,6 +174,11 @@ def _objections(configuration: Configuration, vocabulary: Vocabulary) -> list[st
         f"@{name}.{objection}"
         for name, entry in configuration.metrics.items()
         for objection in entry.objections(configuration.section_of(entry))
+    ]
+    faults += [
+        f"@{name}.metrics: nothing is ready-made for {entry.ready_for(name)}"
+        for name, entry in configuration.metrics.items()
+        if ALL_READY in entry.metrics and not entry.ready_metrics(configuration.section_of(entry))
     ]
     faults += [
         f"@{name}.store: {objection}"
