@@ -51,7 +51,7 @@ def build_pump(
         cursor=_resumed(spool, entry, log) if entry.keeps_cursor else None,
     )
     reader = _reader(assignment, pulse, log, tally, clock)
-    filing = outlets[0].filing if entry.ship else None
+    filing = outlets[0].filing if assignment.lokis else None
     desk.watch(reader.state, custody.deliveries, filing=filing, waits=entry.waits)
     return Pump(
         metric=assignment.metric,

@@ -28,7 +28,7 @@ def vocabulary() -> Vocabulary:
         if kind.section is not None:
             sections[kind.section_name or name] = kind.section
     table_sets = {name: partial(_misfit, known) for name, known in SETS.items()}
-    return Vocabulary(kinds, sections, table_sets)
+    return Vocabulary(kinds, sections, {"loki"}, table_sets)
 
 
 def _misfit(known: KnownSet, entry: SourceSettings) -> str:
