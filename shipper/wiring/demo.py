@@ -56,9 +56,10 @@ def _staged(
     settings: RunSettings, given: Mapping[str, Any], stage: Stage, folder: Path
 ) -> RunSettings:
     """Return the settings pointed at the stage, keeping what else the operator asked for."""
-    pointed = {
+    pointed: dict[tuple[str, str], object] = {
         ("sqream", "host"): "127.0.0.1",
         ("sqream", "port"): stage.sqream_port,
+        ("sqream", "ready_metrics"): True,
         ("loki", "url"): f"http://127.0.0.1:{stage.loki_port}",
     }
     if given["http_port"] is None:

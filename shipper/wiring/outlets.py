@@ -76,38 +76,45 @@ class Workbench:
     clock: Clock
 
     def outlets(self) -> Sequence[Outlet]:
-        """Return an outlet for every sink that the entry asks for."""
-        entry = self.assignment.entry
-        outlets = [self._loki()] if entry.ship else []
-        if entry.store is not None:
-            outlets.append(self._store(entry.store))
+        """Return the ways to every sink that the entry asks for: first to Loki, then to the store."""
+        assignment = self.assignment
+        outlets = [self._lokis(assignment.lokis)] if assignment.lokis else []
+        if assignment.entry.store is not None:
+            outlets.append(self._store(assignment.entry.store))
         return outlets
 
     def inputs(self) -> Inputs:
         """Return where what is no row goes."""
-        limit = self.assignment.loki.dead_letter_max_bytes
+        sinks: Sequence[Limits] = self.assignment.lokis or [self.assignment.store]
+        limit = max(sink.dead_letter_max_bytes for sink in sinks)
         return Inputs(self._refusals(SOURCE, limit, "dead_letter"), self.assignment.labels)
 
-    def _loki(self) -> Outlet:
-        loki, entry = self.assignment.loki, self.assignment.entry
+    def _lokis(self, lokis: Sequence[LokiSettings]) -> Outlet:
+        """Return the way to one Loki or several, which get the same lines, each in its own time."""
         metric, log, tally = self.assignment.metric, self.log, self.desk.tally
         filing = Filing(
-            filing_rules(entry, self.assignment.labels),
+            filing_rules(self.assignment.entry, self.assignment.labels),
             partial(_overflowed, metric, log, tally, set()),
             partial(warn_of_unknown_fields, log),
             partial(warn_of_no_times, log),
         )
+        # Whoever looks on sees a line once: when the first Loki took it.
+        shows = [self.desk.show, *[None] * (len(lokis) - 1)]
+        return Outlet(
+            [self._loki(loki, show) for loki, show in zip(lokis, shows, strict=True)], filing
+        )
+
+    def _loki(self, loki: LokiSettings, show: Show | None) -> Delivery:
         path = circuit_path(self.assignment.state_dir, loki)
-        too_old = entry.too_old or loki.too_old
-        delivery = self._delivery(loki.build(), loki, path, too_old, show=self.desk.show)
-        return Outlet(delivery, filing)
+        too_old = self.assignment.entry.too_old or loki.too_old
+        return self._delivery(loki.build(), loki, path, too_old, show=show)
 
     def _store(self, name: str) -> Outlet:
         assignment, store = self.assignment, self.assignment.store
         path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
         sink = build_store(store, assignment.state_dir, name, self.log)
         # Whoever looks on sees a line once: when Loki took it, or the store where it goes there alone.
-        show = None if assignment.entry.ship else self.desk.show
+        show = None if assignment.lokis else self.desk.show
         delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare, show=show)
         return store_outlet(delivery, name)
 
@@ -177,7 +184,7 @@ def store_outlet(delivery: Delivery, name: str) -> Outlet:
     """Return the outlet to a set of tables, which gets all fields, and the moment of the read as the time."""
     # The label only names what may wait together.
     filing = Filing(FilingRules({"store": name}), lambda _field: None)
-    return Outlet(delivery, filing, wanted_by(name))
+    return Outlet([delivery], filing, wanted_by(name))
 
 
 def filing_rules(entry: SourceSettings, labels: Mapping[str, str]) -> FilingRules:

@@ -26,15 +26,15 @@ from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
 from shipper.pipeline.spool import spool_path
 from shipper.pipeline.spool.offline import lines_left
-from shipper.sinks.loki.settings import LokiSettings
 from shipper.startup.surroundings import is_loopback
-from shipper.store.settings import StoreSettings
+from shipper.store.settings import SINK_NAME, StoreSettings
 from shipper.supervise.notify import Notifier
 from shipper.supervise.plan import WorkerPlan
 from shipper.supervise.signals import signal_words
 from shipper.supervise.supervisor import Supervisor
 from shipper.telemetry.log import LogSettings, start_logging
 from shipper.wiring.assignment import Assignment
+from shipper.wiring.destinations import lokis, lokis_of
 from shipper.wiring.gate import Surroundings, fork_server, pass_gate
 from shipper.wiring.rollcall import Rollcall
 from shipper.wiring.settings import RunSettings
@@ -163,7 +163,7 @@ class Planner:
             metric=metric,
             entry=entry,
             section=configuration.section_of(entry),
-            loki=configuration.section("loki", LokiSettings),
+            lokis=lokis_of(configuration, metric),
             store=configuration.section("store", StoreSettings),
             labels=labels,
             first_seconds=first_seconds,
@@ -257,9 +257,8 @@ def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, l
     kept = sum(entry.table_set is not None for entry in configuration.metrics.values())
     ways = []
     if shipped:
-        ways.append(
-            f"ships {counted(shipped, 'metric')} to {configuration.section('loki', LokiSettings).url}"
-        )
+        urls = " and ".join(loki.url for loki in lokis(configuration))
+        ways.append(f"ships {counted(shipped, 'metric')} to {urls}")
     if kept:
         database = configuration.section("store", StoreSettings).shown(state_dir)
         ways.append(f"keeps {counted(kept, 'metric')} in {database}")
@@ -268,21 +267,29 @@ def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, l
 
 
 def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logger) -> None:
-    """Warn of lines that nobody will ship, because their metric is not configured any more."""
+    """Warn of lines that nobody will ship: their metric, or the sink they wait for, is not configured any more."""
     for path in sorted(spool_path(state_dir, "any").parent.glob("*.db")):
-        if path.stem in configuration.metrics:
-            continue
+        metric = path.stem
+        configured = metric in configuration.metrics
+        sinks = _sinks_of(configuration, metric) if configured else frozenset()
         try:
-            lines = lines_left(path)
+            left = lines_left(path)
         except StartupError as error:
             log.warning("%s.", error)
             continue
-        if lines:
-            log.warning(
-                "%s of %s wait on disk, to be shipped when it is configured again.",
-                counted(lines, "line"),
-                path.stem,
-            )
+        for sink, lines in left.items():
+            if lines and sink not in sinks:
+                log.warning(
+                    "%s of %s wait on disk, to be shipped when %s is configured again.",
+                    counted(lines, "line"),
+                    metric,
+                    f"the way to {sink}" if configured else "it",
+                )
+
+
+def _sinks_of(configuration: Configuration, metric: str) -> frozenset[str]:
+    store = () if configuration.metrics[metric].store is None else (SINK_NAME,)
+    return frozenset([*(loki.sink_name for loki in lokis_of(configuration, metric)), *store])
 
 
 def _open_log(settings: LogSettings) -> Logger:

@@ -112,7 +112,7 @@ class Rig:
             timeout_seconds=30,
             custody=Custody(
                 metric="m",
-                outlets=[Outlet(self.delivery, filing)] if shipped else [],
+                outlets=[Outlet([self.delivery], filing)] if shipped else [],
                 inputs=Inputs(refusals, {"job": "m"}),
                 tally=self.tally,
                 clock=self.clock,
