@@ -22,6 +22,7 @@ import urllib3
 from shipper.demo.log_store import LogStore, StoredLine
 from shipper.demo.sqream import SqreamEmulator
 from shipper.demo.sqream.functions import LOCKS, SERVER_STATUS
+from shipper.sources.sqream.ready import READY
 from tests.integration.test_jobs_program import changes, posted, until_it_serves
 from tests.integration.test_ready_made import free_udp_port, publish_an_afternoon
 from tests.integration.test_ready_made_fastmon import TOPIC, fastmon, time_frame
@@ -37,7 +38,7 @@ from tests.support.shipper_process import ShipperProcess, far_ends, until, write
 QUESTIONS = questions("logql")
 SERVERS = ["log_store", *(["loki"] if os.environ.get("LOKI_URL") else [])]
 NAME = re.compile(r"\b(?:shipper|sqream)_\w+")
-MOST_ARE_ASKED = 25
+MOST_ARE_ASKED = 55
 SHORT_TIMES = BUILT_IN | {"__rate_interval": "30s", "__range": "60s"}
 IN_TEMPLATE = re.compile(r"\{\{\.(\w+)\}\}")
 
@@ -86,7 +87,7 @@ def _ship_sqream(running: ExitStack, folder: Path, loki: LogStore) -> ShipperPro
     emulator = running.enter_context(SqreamEmulator())
     emulator.serve("show_server_status", SERVER_STATUS, STATEMENTS)
     emulator.serve("show_locks", LOCKS, [LOCK])
-    config = write_config(folder, {"show_server_status": 0.5, "show_locks": 0.5})
+    config = write_config(folder, dict.fromkeys(READY, 0.5), sqream={"ready_metrics": True})
     arguments = ["run", *far_ends(emulator, loki.url, config)]
     return running.enter_context(ShipperProcess(arguments, folder))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import urllib3
 
+from shipper.sources.sqream.ready import READY, ready_metrics
 from shipper.telemetry.families import FAMILIES, Family
 from tests.support.services import free_port, need
 from tests.support.shipper_process import until
@@ -20,33 +21,10 @@ HOURS_SECONDS, EVERY_SECONDS = 7200, 15
 DAY_SECONDS = 86_400
 
 
-def _gauge(name: str, *labels: str) -> Family:
-    return Family(name, "gauge", "", labels)
-
-
-_METADATA = ("server_ip", "server_port", "msg")
-SQREAM = (
-    _gauge("sqream_statements", "service", "status", "user"),
-    _gauge("sqream_statement_age_seconds", "service", "status"),
-    _gauge("sqream_locks", "mode", "active"),
-    _gauge("sqream_lock_age_seconds", "mode"),
-    _gauge("sqream_lock_wait_seconds", "mode"),
-    Family("sqream_metadata_calls_total", "counter", "", _METADATA),
-    _gauge("sqream_metadata_latency_average_seconds", *_METADATA),
-    _gauge("sqream_metadata_latency_max_seconds", *_METADATA),
-    _gauge("sqream_nodes", "status"),
-    _gauge("sqream_node_heartbeat_age_seconds", "node"),
-    _gauge("sqream_license_limit_bytes"),
-    _gauge("sqream_license_left_bytes"),
-    _gauge("sqream_license_compressed_bytes"),
-    _gauge("sqream_license_uncompressed_bytes"),
-    _gauge("sqream_license_expiry_timestamp_seconds"),
-    _gauge("sqream_license_expired"),
-    _gauge("sqream_license_size_exceeded"),
-    _gauge("sqream_connections", "state"),
-    _gauge("sqream_subscribed_instances", "service"),
-    _gauge("sqream_open_snapshots", "database", "active"),
-    _gauge("sqream_open_snapshot_age_seconds", "database"),
+SQREAM = tuple(
+    Family(item.name, item.type, item.help, tuple(item.label_fields))
+    for function in READY
+    for item in ready_metrics(function, "UTC")
 )
 """The ready-made metrics of SQreamDB."""
 KNOWN: Mapping[str, Family] = {family.name: family for family in (*FAMILIES, *SQREAM)}

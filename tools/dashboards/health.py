@@ -265,12 +265,12 @@ LOST = Row(
         series(
             Text("Lines cut", "Lines that were longer than the destination takes."),
             gone_up("shipper_lines_cut_total", DESTINATIONS, "metric, sink"),
-            span=6,
+            span=8,
         ),
         series(
             Text("Numbers missing", "Messages that a sender numbered and that never came."),
             gone_up("shipper_sequence_gaps_total", ENTRIES, "metric"),
-            span=6,
+            span=8,
         ),
         series(
             Text(
@@ -278,7 +278,7 @@ LOST = Row(
                 "Values beyond `max_label_values`, sent as structured metadata.",
             ),
             gone_up("shipper_label_overflows_total", ENTRIES, "metric, field"),
-            span=6,
+            span=8,
         ),
         series(
             Text(
@@ -287,10 +287,19 @@ LOST = Row(
             ),
             gone_up("shipper_spool_damaged_total", ENTRIES, "metric"),
             gone_up("shipper_lines_recovered_total", DESTINATIONS, "metric", called="recovered"),
-            span=6,
+            span=12,
+        ),
+        series(
+            Text(
+                "Numbers left out",
+                "Numbers made of columns whose series would be more than `max_series`.",
+            ),
+            gone_up("shipper_metric_series_dropped_total", ENTRIES, "metric, name"),
+            span=12,
         ),
     ],
 )
+
 HEALTH = Board(
     "shipper-health",
     "Shipper health",

@@ -197,8 +197,21 @@ CLUSTER = Row(
             Prom(f"sum by (service) (sqream_subscribed_instances{{{SERVICE}}})", "{{service}}"),
         ),
         series(
-            Text("Sessions", "Of the worker that is asked, where `show_connections` is polled."),
-            Prom(f"sum by (instance) (sqream_connections{{{SHIPPERS}}})", "{{instance}}"),
+            Text(
+                "Sessions",
+                "Of the worker that is asked, all and idle ones, where `show_connections` is polled.",
+            ),
+            Prom(f"sum by (instance) (sqream_connections{{{SHIPPERS}}})", "{{instance}} all"),
+            Prom(f"sum by (instance) (sqream_idle_connections{{{SHIPPERS}}})", "{{instance}} idle"),
+            span=6,
+        ),
+        series(
+            Text("Age of the oldest session", "Sessions that never end are often forgotten ones."),
+            Prom(
+                f"max by (instance) (sqream_connection_age_seconds{{{SHIPPERS}}})", "{{instance}}"
+            ),
+            unit=SECONDS,
+            span=6,
         ),
         series(
             Text("Snapshots", "Open snapshots by database, where `get_open_snapshots` is polled."),
@@ -206,6 +219,7 @@ CLUSTER = Row(
                 f"sum by (database, active) (sqream_open_snapshots{{{SHIPPERS}}})",
                 "{{database}}, active {{active}}",
             ),
+            span=6,
         ),
         series(
             Text(
@@ -217,6 +231,7 @@ CLUSTER = Row(
                 "{{database}}",
             ),
             unit=SECONDS,
+            span=6,
         ),
     ],
 )
