@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
+from tools.dashboards.queries import risen
 from tools.dashboards.shapes import LOKI, PROMETHEUS, Row
 
 TAG = "shipper"
@@ -123,10 +124,12 @@ RESTARTS = mark(
 KILLS = mark(
     "Polls ended by their deadline",
     "red",
-    f'sum by (metric) (increase(shipper_polls_total{{{ENTRIES}, result="timeout"}}[1m])) > 0',
+    "sum by (metric) ("
+    + risen("shipper_polls_total", f'{ENTRIES}, result="timeout"', "1m")
+    + ") > 0",
 )
 VERSIONS = mark(
-    "Another version of Shipper",
+    "Start of a Shipper, or another version",
     "blue",
     f"shipper_build_info{{{SHIPPERS}}} unless on (instance, version) (shipper_build_info{{{SHIPPERS}}} offset 5m)",
 )
