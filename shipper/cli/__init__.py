@@ -15,7 +15,9 @@ import click
 from rich.console import Console
 
 from shipper import __version__
+from shipper.ahead import usual_config
 from shipper.cli import variables
+from shipper.cli.completion import complete_kinds, complete_metrics, completion
 from shipper.cli.flags import option, run_settings, with_flags
 from shipper.cli.job_event import job_event
 from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
@@ -33,7 +35,11 @@ class DefaultToRun(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `run` in front of what starts with a flag, or of nothing at all."""
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+        flags_alone = not args or (
+            args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")
+        )
+        # Who asks the shell for completion has not typed the command yet.
+        if flags_alone and not ctx.resilient_parsing:
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -68,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def cli() -> None:
     """Ship the state of databases and data-taking systems to Loki and Prometheus.
 
-    Without a command, `run` is meant: `python main.py --host 10.0.0.5 --loki_host loki`.
-    `python main.py run --help` lists its flags.
+    Without a command, `run` is meant: `shipper --host 10.0.0.5 --loki_host loki`.
+    `shipper run --help` lists its flags.
     """
 
 
@@ -102,7 +108,7 @@ def check(ctx: click.Context, /, as_machine: bool, **given: Any) -> None:  # noq
 
 
 @cli.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Deliver nothing; print what would be.")
 @click.option("--verdict", is_flag=True, help="With --dry-run: print what Loki would say to it.")
 @with_flags
@@ -120,8 +126,10 @@ def once(metric: str, dry_run: bool, verdict: bool, **given: Any) -> None:  # no
 @with_flags
 def demo(seconds: float | None, **given: Any) -> None:  # noqa: ANN401 - the values of the flags
     """Run against an emulated SQream and a small log store, to see how it works."""
-    from shipper.wiring.demo import demonstrate
+    from shipper.wiring.demo import demo_config, demonstrate
 
+    if not given["config"] and not usual_config(Path(sys.argv[0])).exists():
+        given["config"] = str(demo_config())
     demonstrate(run_settings(given), given, seconds=seconds, console=Console())
 
 
@@ -131,7 +139,7 @@ def dead_letter() -> None:
 
 
 @dead_letter.command(name="list")
-@click.argument("metric", required=False)
+@click.argument("metric", required=False, shell_complete=complete_metrics)
 @click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
 @click.option(
     "--limit",
@@ -156,7 +164,7 @@ def list_dead_letters(
 
 
 @dead_letter.command(name="replay")
-@click.argument("metric", required=False)
+@click.argument("metric", required=False, shell_complete=complete_metrics)
 @click.option("--reason", help="Only those refused for this reason, like too_old.")
 @click.option(
     "--restamp", is_flag=True, help="Give them the present time; theirs becomes original_time."
@@ -193,7 +201,7 @@ def list_cursors(as_machine: bool, state_dir: str | None) -> None:
 
 
 @cursor.command(name="set")
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @click.argument("values", nargs=-1, required=True)
 @click.option("--types", help="Types of the values, like datetime,int; where there is no cursor.")
 @click.option("--kind", help="Kind of source.  [default: what the configuration says]")
@@ -213,7 +221,7 @@ def set_cursor(
 
 
 @cursor.command(name="reset")
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @with_flags
 def reset_cursor(metric: str, **given: Any) -> None:  # noqa: ANN401 - flags
     """Forget the cursor of METRIC: the next start begins as its entry says."""
@@ -232,7 +240,7 @@ def schema() -> None:
 
 
 @cli.command()
-@click.argument("kind")
+@click.argument("kind", shell_complete=complete_kinds)
 def example(kind: str) -> None:
     """Print a valid configuration with every key of one KIND of source.
 
@@ -252,7 +260,7 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-for each in (*TIME_FRAME_COMMANDS, top, job_event):
+for each in (*TIME_FRAME_COMMANDS, top, job_event, completion):
     cli.add_command(each)
 
 

@@ -60,7 +60,7 @@ FLAGS = (
     Flag("loki_ca", "text", "-", "TLS: file with the CAs that Loki's certificate is checked against", "loki.ca"),
     Flag("loki_cert", "text", "-", "TLS: our certificate", "loki.cert"),
     Flag("loki_key", "text", "-", "TLS: the key of our certificate", "loki.key"),
-    Flag("config", "path", "monitor_input.json beside main.py", "Which metrics run"),
+    Flag("config", "path", "monitor_input.json beside main.py, here, or in /etc/shipper", "Which metrics run"),
     Flag("state_dir", "path", "$XDG_STATE_HOME/shipper or ~/.local/state/shipper", "Where state is kept"),
     Flag("http_host", "text", "127.0.0.1", "Where the page and /metrics are served", "http.host"),
     Flag("http_port", "number", "9108", "Their port; 0 lets the system choose", "http.port"),

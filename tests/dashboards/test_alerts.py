@@ -22,7 +22,7 @@ HEADINGS = [
 ]
 TRIALS: list[dict[str, Any]] = [
     trial
-    for test in read(FOLDER / "shipper_test.yml")["tests"]
+    for test in read(FOLDER.parent / "tests" / "shipper_test.yml")["tests"]
     for trial in test["alert_rule_test"]
 ]
 COMMAND = re.compile(r"\bmain\.py ([a-z][\w-]*)")
@@ -44,7 +44,7 @@ def test_promtool_finds_nothing_to_say_about_the_configuration() -> None:
 
 
 def test_alerts_fire_when_they_should_and_not_before() -> None:
-    assert "SUCCESS" in _promtool("test", "rules", "shipper_test.yml")
+    assert "SUCCESS" in _promtool("test", "rules", "../tests/shipper_test.yml")
 
 
 @by_name
