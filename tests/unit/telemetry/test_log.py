@@ -63,7 +63,7 @@ def test_a_json_line_is_one_object_in_one_line() -> None:
 
     assert len(line.splitlines()) == 1
     assert json.loads(line) == {
-        "time": "2023-11-14T22:13:20.125Z",
+        "time": "2023-11-14T22:13:20.125000Z",
         "level": "info",
         "metric": "show_locks",
         "message": "Two\nlines",
