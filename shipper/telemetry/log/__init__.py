@@ -101,6 +101,7 @@ def start_logging(
         outlets.append(_shipped(settings.shipped))
     root = logging.getLogger("shipper")
     end_logging()
+    follow()
     # Also without any outlet: Python's last resort would still write warnings to the console.
     root.addHandler(Repeats(outlets))
     root.setLevel(min((outlet.level for outlet in outlets), default=logging.CRITICAL))
