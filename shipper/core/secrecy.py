@@ -22,6 +22,7 @@ SHORTEST_INSIDE_WORDS = 8
 NO_SECRETS = frozenset({"sqream"})
 """The password that SQreamDB comes with, which is printed in its manual, and is a word of many messages."""
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SECRET_PARAMETERS = re.compile("pass|pwd|secret|token", re.IGNORECASE)
 
 _known: set[str] = set()
@@ -44,12 +45,12 @@ def redacted(text: str) -> str:
 
 def _parts(secret: str) -> Iterator[str]:
     """Yield what is secret: of a URL, its password and what is named like one; of anything else, all of it."""
+    if not _URL.match(secret):
+        yield secret
+        return
     try:
         url = urlsplit(secret)
     except ValueError:
-        yield secret
-        return
-    if not (url.scheme and url.netloc):
         yield secret
         return
     if url.password:

@@ -104,10 +104,10 @@ class OwnLogSource:
         reading = self._reading
         if reading is None:
             return (), False
-        lines = reading.lines()
+        lines, is_aside = reading.lines(), reading.is_aside(self._files[-1])
         if lines:
-            return lines, sum(map(len, lines)) >= READ_BYTES // 2
-        if not reading.is_aside(self._files[-1]) or not reading.has_settled(self._clock):
+            return lines, is_aside or sum(map(len, lines)) >= READ_BYTES // 2
+        if not is_aside or not reading.has_settled(self._clock):
             return (), False
         rest = reading.rest()
         self._reading = self._after(reading)
@@ -206,8 +206,12 @@ def _opened(path: Path) -> _Reading | None:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    head, newline, _ = os.pread(file, HEAD_BYTES, 0).partition(b"\n")
-    if not newline and len(head) < HEAD_BYTES:
+    try:
+        head, newline, _ = os.pread(file, HEAD_BYTES, 0).partition(b"\n")
+    except OSError:
         os.close(file)
-        return None
-    return _Reading(file, sha256(head).hexdigest()[:16])
+        raise
+    if newline or len(head) == HEAD_BYTES:
+        return _Reading(file, sha256(head).hexdigest()[:16])
+    os.close(file)
+    return None
