@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 
-SHORTEST = 4
-"""Shorter secrets are not struck out: `a` or `123` stands in too many messages that tell nothing."""
+SHORTEST = 6
+"""Shorter secrets are not struck out here: `123` or `wrong` stands in too many messages that tell nothing."""
 
 SHORTEST_INSIDE_WORDS = 8
-"""Shorter ones are struck out as whole words only, so that the password `lock` does not garble `show_locks`."""
+"""Shorter ones are struck out as whole words only, so that the password `server` does not garble `show_server_status`."""
 
 NO_SECRETS = frozenset({"sqream"})
 """The password that SQreamDB comes with, which is printed in its manual, and is a word of many messages."""

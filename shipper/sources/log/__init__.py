@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from shipper.config.models import Settings, SourceSettings
 from shipper.core.ports import Source
 from shipper.sources.log.source import OwnLogSource
@@ -25,7 +27,7 @@ class OwnLogSettings(SourceSettings):
     type: Literal["log"] = "log"
     """Shipper's own log lines."""
 
-    level: Level = "info"
+    level: Level = Field(default="info", examples=["info"])
     """The least severe level that is shipped, whatever `--log_level` says of the console."""
 
     @classmethod

@@ -72,7 +72,9 @@ def poll_of(record: logging.LogRecord) -> str:
 
 def _plain(value: object) -> object:
     """Return a number as it is, and anything else as text without secrets."""
-    return value if isinstance(value, (int, float)) or value is None else redacted(str(value))
+    if isinstance(value, float):
+        return round(value, 6)
+    return value if isinstance(value, int) or value is None else redacted(str(value))
 
 
 def _moment(record: logging.LogRecord) -> datetime:
