@@ -17,7 +17,7 @@ SHORTEST = 6
 """Shorter secrets are not struck out here: `123` or `wrong` stands in too many messages that tell nothing."""
 
 SHORTEST_INSIDE_WORDS = 8
-"""Shorter ones are struck out as whole words only, so that the password `server` does not garble `show_server_status`."""
+"""Shorter ones are struck out as whole words only: the password `server` does not garble `show_server_status`."""
 
 NO_SECRETS = frozenset({"sqream"})
 """The password that SQreamDB comes with, which is printed in its manual, and is a word of many messages."""

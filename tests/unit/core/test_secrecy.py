@@ -39,7 +39,7 @@ def test_a_secret_is_struck_out_however_it_is_quoted(quoted: str) -> None:
         ("postgresql://me:p%40ssword1@db/x", "p@ssword1"),
         ("postgresql://me:p%40ssword1@db/x", "p%40ssword1"),
         ("postgresql://me@db/x?password=hidden-one", "hidden-one"),
-        ("mysql://me:word@db/x", "word"),
+        ("mysql://me:six666@db/x", "six666"),
     ],
     ids=["decoded", "as written", "in the query", "short"],
 )
@@ -56,17 +56,16 @@ def test_the_url_of_a_database_without_a_password_is_none() -> None:
 
 
 def test_a_short_secret_does_not_garble_words_that_hold_it() -> None:
-    conceal("lock")
+    conceal("server")
 
-    assert (
-        redacted("show_locks, clock, lock, lock_1: lock") == "show_locks, clock, ***, lock_1: ***"
-    )
+    said = redacted("show_server_status, servers, server: server")
+    assert said == "show_server_status, servers, ***: ***"
 
 
 def test_a_very_short_one_is_not_struck_out() -> None:
-    conceal("abc")
+    conceal("wrong")
 
-    assert redacted("abc") == "abc"
+    assert redacted("wrong password") == "wrong password"
 
 
 def test_the_password_that_comes_with_sqream_is_none() -> None:
