@@ -1,7 +1,8 @@
 """Sums up what is said again and again: the first time at once, then how often since, once a minute.
 
 Two lines are the same event when logger, level, template and all fields that are no numbers are equal: attempts and
-seconds may differ, the text of an error may not. Debug lines are never summed up: who asks for them wants all of them.
+seconds may differ, the text of an error may not. Debug lines are never summed up, who asks for them wants all of them;
+nor are the supervisor's, which are few and answer signals.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ SUMMED_UP_SECONDS = 60.0
 
 MOST_REMEMBERED = 1000
 """So many different events are told apart within that time; beyond it everything is summed up, and forgotten."""
+
+SUPERVISOR = "shipper"
+"""The logger that belongs to no metric."""
 
 Identity = tuple[object, ...]
 
@@ -65,7 +69,7 @@ class Repeats(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand on a line, or count it."""
         record.poll = followed()
-        if record.levelno <= logging.DEBUG:
+        if record.levelno <= logging.DEBUG or record.name == SUPERVISOR:
             self._hand_on(record)
             return
         now = self._monotonic_seconds()

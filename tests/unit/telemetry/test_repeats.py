@@ -120,6 +120,18 @@ def test_debug_lines_are_never_summed_up() -> None:
     assert len(rig.kept.records) == 3
 
 
+def test_the_supervisor_answers_every_signal() -> None:
+    rig = Rig()
+    for _ in range(2):
+        rig.repeats.handle(
+            logging.LogRecord(
+                "shipper", logging.ERROR, "x.py", 1, "Nothing was reloaded.", (), None
+            )
+        )
+
+    assert len(rig.kept.records) == 2
+
+
 def test_of_more_events_than_are_remembered_none_is_lost() -> None:
     rig = Rig()
     for number in range(2500):
