@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from shipper.demo.log_store import LogStore
 from shipper.demo.log_store.pushes import Answer
 from shipper.demo.sqream import Column, SqreamEmulator, WireType
 from tests.support.brokers import ActiveMq
 from tests.support.databases import PASSWORD, Servers
-from tests.support.shipper_process import ShipperProcess, far_ends, until, write_config
+from tests.support.shipper_process import ROOT, ShipperProcess, far_ends, until, write_config
 
 NUMBERS = [Column("n", WireType.INT)]
 OWN: dict[str, Any] = {"type": "log", "every_seconds": 0.3}
@@ -135,6 +138,57 @@ def test_what_was_said_while_loki_was_away_and_shipper_stopped_arrives_once(
     assert set(stored.values()) == {1}
     assert Counter(json.dumps(line) for line in wanted[: ended + 1]) - stored == Counter()
     assert begun in own_lines(store)
+
+
+def test_a_reload_that_adds_the_entry_begins_to_ship_what_everybody_says(
+    emulator: SqreamEmulator, store: LogStore, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, locks(2))
+    with ShipperProcess(run_flags(emulator, store, config), tmp_path) as shipper:
+        shipper.until_ready()
+        write_config(tmp_path, {**locks(2), "own_logs": OWN})
+        shipper.signal(signal.SIGHUP)
+        until(lambda: any(line["event"] == "reloaded" for line in own_lines(store)))
+        until(lambda: all(shipper.polls(metric) for metric in ("m0", "m1", "own_logs")))
+        emulator.stop()
+        until(lambda: {"m0", "m1"} <= {line.get("metric") for line in own_lines(store)})
+        write_config(tmp_path, locks(2))
+        shipper.signal(signal.SIGHUP)
+        until(lambda: sum(line["event"] == "reloaded" for line in logged(shipper)) == 2)
+        shipper.terminate()
+
+    assert "(own_logs), 2 changed" in logged(shipper)[-3]["message"]
+
+
+def _queries() -> list[str]:
+    page = (ROOT / "docs" / "how-to" / "own-logs.md").read_text(encoding="utf-8")
+    return [found.replace("\\|", "|") for found in re.findall(r"\| `(.*?[^\\])` \|", page)]
+
+
+def test_every_question_of_the_page_is_answered(
+    emulator: SqreamEmulator, store: LogStore, tmp_path: Path
+) -> None:
+    # Seldom, so that the worker of the metric is the one that meets the outage, and its line is shipped.
+    config = write_config(tmp_path, {**locks(), "own_logs": {**OWN, "every_seconds": 3}})
+    with ShipperProcess(run_flags(emulator, store, config), tmp_path) as shipper:
+        until(lambda: own_lines(store))
+        store.answers.script([Answer(status=429)] * 2)
+        until(lambda: any(line["event"] == "sink_recovered" for line in own_lines(store)))
+        emulator.stop()
+        until(lambda: any(line["event"] == "poll_failed" for line in own_lines(store)))
+        shipper.terminate()
+    poll = next(line["poll"] for line in own_lines(store) if line["event"] == "poll_failed")
+    answers = {}
+    for query in _queries():
+        asked = query.replace("show_locks-3f2a[.]17", poll.replace(".", "[.]"))
+        asked = asked.replace("show_locks", "m0")
+        answer = urllib3.request(
+            "GET", f"{store.url}/loki/api/v1/query_range", fields={"query": asked}
+        )
+        answers[query] = answer.status == 200 and len(answer.json()["data"]["result"]) > 0
+
+    assert len(answers) == 5
+    assert [query for query, found in answers.items() if not found] == []
 
 
 def test_an_outage_of_loki_is_told_once_when_it_begins_and_once_when_it_ends(

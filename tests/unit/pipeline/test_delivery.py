@@ -294,7 +294,7 @@ def test_an_outage_that_another_worker_tells_is_shown_but_not_told(
 
     clock, random, seen = FakeClock(), FakeRandom(0.0), list[str]()
     caplog.set_level(logging.INFO)
-    delivery = delivery_to(
+    delivery: Delivery = delivery_to(
         FakeSink([DOWN] * 2),
         clock=clock,
         pace=SharedPace(backoff=Backoff(), clock=clock, random=random),
