@@ -110,7 +110,7 @@ def _run(pump: Pump, log: Logger) -> int:
 def _tell_what_is_left(delivery: Delivery, left: Depth, log: Logger) -> None:
     on_disk = left.lines - left.memory_lines
     if on_disk:
-        log.warning(
+        log.info(
             "%(lines)s on disk until this metric runs again.",
             {
                 "event": "lines_left",

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import urllib3
 
 from shipper.demo.log_store import LogStore
 from shipper.demo.log_store.pushes import Answer
-from shipper.demo.sqream import Column, SqreamEmulator, WireType
+from shipper.demo.sqream import Column, Row, SqreamEmulator, StatementRefused, WireType
 from tests.support.brokers import ActiveMq
 from tests.support.databases import PASSWORD, Servers
 from tests.support.shipper_process import ROOT, ShipperProcess, far_ends, until, write_config
@@ -39,10 +40,10 @@ def store() -> Iterator[LogStore]:
         yield running
 
 
-def locks(count: int = 1, **written: Any) -> dict[str, dict[str, Any]]:
+def locks(metrics: int = 1, **written: Any) -> dict[str, dict[str, Any]]:
     return {
         f"m{number}": {"function": "show_locks", "every_seconds": 0.3, **written}
-        for number in range(count)
+        for number in range(metrics)
     }
 
 
@@ -110,6 +111,28 @@ def test_a_poll_is_followed_from_the_read_to_the_delivery(
 
     assert len(polls) >= 4
     assert {tuple(events) for events in polls.values()} == {("poll_succeeded", "lines_delivered")}
+
+
+def test_a_metric_that_fails_every_other_poll_is_summed_up_and_the_sums_add_up(
+    emulator: SqreamEmulator, store: LogStore, tmp_path: Path
+) -> None:
+    asked = count()
+
+    def every_other_time() -> list[Row]:
+        if next(asked) % 2:
+            raise StatementRefused("not now")
+        return [(1,)]
+
+    emulator.serve("show_locks", NUMBERS, every_other_time)
+    config = write_config(tmp_path, locks(every_seconds=0.1))
+    with ShipperProcess(run_flags(emulator, store, config), tmp_path) as shipper:
+        until(lambda: shipper.polls("m0", "error") >= 10)
+        shipper.terminate()
+        failures = next(asked) // 2
+    told = [line for line in logged(shipper) if line.get("event") == "poll_failed"]
+
+    assert [line.get("repeats", 0) > 0 for line in told] == [False, True]
+    assert sum(line.get("repeats", 1) for line in told) == pytest.approx(failures, abs=1)
 
 
 def test_what_was_said_while_loki_was_away_and_shipper_stopped_arrives_once(

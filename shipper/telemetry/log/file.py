@@ -57,13 +57,17 @@ class SharedFile(logging.Handler):
         self._let_go()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = os.open(self.path, flags, 0o640)
+        self._file = os.open(self.path, flags, 0o666)
         opened = os.fstat(self._file)
         self._identity = (opened.st_dev, opened.st_ino)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line; a file that cannot be written is told once on the console."""
-        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        except Exception:  # noqa: BLE001 - as other handlers do: a line that cannot be made harms nobody
+            self.handleError(record)
+            return
         try:
             self.open()
             self._write(line)

@@ -94,6 +94,17 @@ def test_half_a_line_that_a_full_disk_took_does_not_spoil_the_next(
     assert path.read_text() == "torn\nwhole line\n"
 
 
+def test_a_line_that_cannot_be_made_harms_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = SharedFile(tmp_path / "a.log")
+    file.handle(logging.LogRecord("shipper", logging.INFO, "x.py", 1, "%d", ("no number",), None))
+    say(file, "behind")
+
+    assert (tmp_path / "a.log").read_text() == "behind\n"
+    assert "Logging error" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_device_that_is_always_full_harms_nobody(
     capsys: pytest.CaptureFixture[str],
