@@ -135,6 +135,21 @@ def test_a_metric_that_fails_every_other_poll_is_summed_up_and_the_sums_add_up(
     assert sum(line.get("repeats", 1) for line in told) == pytest.approx(failures, abs=1)
 
 
+def test_a_log_file_that_takes_nothing_stops_nobody_and_is_told_once_by_each_process(
+    emulator: SqreamEmulator, store: LogStore, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, locks(2))
+    flags = [*run_flags(emulator, store, config), "--log_level", "debug"]
+    flags += ["--log_file_path", "/dev/full"]
+    with ShipperProcess(flags, tmp_path) as shipper:
+        until(lambda: all(shipper.polls(metric) >= 5 for metric in ("m0", "m1")))
+        assert shipper.terminate() == 0
+    complaints = [line for line in shipper.stderr.splitlines() if "cannot be written" in line]
+
+    text = "shipper: /dev/full cannot be written: No space left on device. Lines are missing there."
+    assert complaints == [text] * 3
+
+
 def test_what_was_said_while_loki_was_away_and_shipper_stopped_arrives_once(
     emulator: SqreamEmulator, store: LogStore, tmp_path: Path
 ) -> None:
