@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -84,18 +84,13 @@ class OwnLogSource:
         """Open the file that a cursor leads to; without one, or when it is gone, the oldest."""
         match cursor:
             case (str(head), int(place)):
-                for path in self._files:
-                    reading = _opened(path)
-                    if reading is not None and reading.head == head:
-                        reading.place = place
-                        return reading
-                    if reading is not None:
-                        reading.close()
+                for each in self._youngest_first():
+                    if each.head == head:
+                        each.place = place
+                        return each
+                    each.close()
                 self._lost += 1
         return self._oldest()
-
-    def _oldest(self) -> _Reading | None:
-        return next(filter(None, map(_opened, self._files)), None)
 
     def _next_lines(self) -> tuple[Sequence[bytes], bool]:
         """Return whole lines, and whether there is more to read at once."""
@@ -109,20 +104,32 @@ class OwnLogSource:
             return lines, is_aside or sum(map(len, lines)) >= READ_BYTES // 2
         if not is_aside or not reading.has_settled(self._clock):
             return (), False
+        younger = self._oldest(behind=reading)
+        if younger is None:
+            return (), False
         rest = reading.rest()
-        self._reading = self._after(reading)
+        self._reading = younger
         reading.close()
         return ((rest,) if rest else ()), True
 
-    def _after(self, reading: _Reading) -> _Reading | None:
-        """Open the file that was begun when this one was moved aside."""
-        younger = iter(self._files)
-        for path in younger:
-            if reading.lies_at(path):
-                return next(filter(None, map(_opened, younger)), None)
-        # It was deleted while it was read, and with it, perhaps, others that were not.
-        self._lost += 1
-        return self._oldest()
+    def _oldest(self, *, behind: _Reading | None = None) -> _Reading | None:
+        """Open the oldest file, or the oldest of those that are younger than the one that was read."""
+        oldest = None
+        for each in self._youngest_first():
+            if behind is not None and each.is_same(behind):
+                each.close()
+                return oldest
+            if oldest is not None:
+                oldest.close()
+            oldest = each
+        if behind is not None and oldest is not None:
+            # It was deleted while it was read, and with it, perhaps, others that were not.
+            self._lost += 1
+        return oldest
+
+    def _youngest_first(self) -> Iterator[_Reading]:
+        """Open one file after the other; in this order a rotation meanwhile shows one twice, but hides none."""
+        return filter(None, map(_opened, reversed(self._files)))
 
     def _rows(self, lines: Sequence[bytes]) -> tuple[list[Row], list[RefusedInput]]:
         rows: list[Row] = []
@@ -177,14 +184,14 @@ class _Reading:
 
     def is_aside(self, path: Path) -> bool:
         """Whether another file is written by now."""
-        return path.exists() and not self.lies_at(path)
-
-    def lies_at(self, path: Path) -> bool:
-        """Whether this is the file at a path."""
         try:
-            return os.path.samestat(path.stat(), os.fstat(self.file))
+            return not os.path.samestat(path.stat(), os.fstat(self.file))
         except FileNotFoundError:
             return False
+
+    def is_same(self, other: _Reading) -> bool:
+        """Whether both are the same file."""
+        return os.path.sameopenfile(self.file, other.file)
 
     def has_settled(self, clock: Clock) -> bool:
         """Whether nobody has written to it for a while."""

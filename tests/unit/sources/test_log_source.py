@@ -157,6 +157,37 @@ def test_a_late_line_in_a_file_that_was_just_moved_aside_is_waited_for(log: Log)
     assert (too_early, heard(source)) == ([], ["late", "in the new file"])
 
 
+def test_a_new_file_without_a_line_yet_is_waited_for(log: Log) -> None:
+    source = log.source()
+    source.open()
+    log.say("one")
+    log.rotate()
+    log.say("two")
+    texts = heard(source)
+    log.rotate()
+    log.path.touch()
+    texts += [*heard(source), *heard(source)]
+    log.say("three")
+
+    assert [*texts, *heard(source)] == ["one", "two", "three"]
+
+
+def test_a_file_that_is_deleted_while_it_is_read_is_read_to_its_end(log: Log) -> None:
+    source = log.source()
+    source.open()
+    log.say("one")
+    source.read(1.0)
+    log.say("two")
+    log.rotate()
+    Path(f"{log.path}.1").unlink()
+    log.say("three")
+    log.settle()
+    batches = [source.read(1.0) for _ in range(3)]
+
+    assert [row["message"] for batch in batches for row in batch.rows] == ["two", "three"]
+    assert [batch.lost for batch in batches] == [{}, {"rotated": 1}, {}]
+
+
 def test_what_was_rotated_away_unread_is_counted(log: Log) -> None:
     source = log.source()
     source.open()
