@@ -195,7 +195,11 @@ def test_a_reload_that_adds_the_entry_begins_to_ship_what_everybody_says(
         until(lambda: sum(line["event"] == "reloaded" for line in logged(shipper)) == 2)
         shipper.terminate()
 
-    assert "(own_logs), 2 changed" in logged(shipper)[-3]["message"]
+    reloads = [line["summary"] for line in logged(shipper) if line["event"] == "reloaded"]
+    assert [summary.partition(" (m0")[0] for summary in reloads] == [
+        "1 added (own_logs), 2 changed",
+        "1 removed (own_logs), 2 changed",
+    ]
 
 
 def _queries() -> list[str]:
