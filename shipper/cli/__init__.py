@@ -24,6 +24,7 @@ from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
 from shipper.cli.top import top
 from shipper.config.flags import FLAGS
 from shipper.core.errors import ShipperError
+from shipper.core.secrecy import redacted
 from shipper.core.words import harmless
 from shipper.startup.surroundings import default_state_dir, state_dir_to_read
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output, like `head`, has gone; click tells it with SystemExit.
         _forget_stdout()
     except ShipperError as error:
-        click.echo(f"shipper: {harmless(str(error))}", err=True)
+        click.echo(f"shipper: {harmless(redacted(str(error)))}", err=True)
         return error.exit_code
     return 0
 

@@ -16,6 +16,7 @@ from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.startup.surroundings import default_state_dir
 from shipper.telemetry.log import LogSettings
+from shipper.telemetry.log.file import FILE_BYTES, FILES_KEPT
 
 if TYPE_CHECKING:
     from shipper.wiring.settings import RunSettings
@@ -27,7 +28,12 @@ SAID_IN_ANOTHER_WAY = (
 )
 """The first beats the second, unless it comes from the environment and the second is typed."""
 
-TYPES = {"number": click.INT, "seconds": click.FloatRange(min=0)}
+TYPES = {
+    "number": click.INT,
+    "count": click.IntRange(min=1),
+    "size": click.IntRange(min=0),
+    "seconds": click.FloatRange(min=0),
+}
 
 Command = Callable[..., None]
 
@@ -116,6 +122,10 @@ def log_settings(given: dict[str, Any]) -> LogSettings:
         level=given["log_level"] or "info",
         form=given["log_format"] or "text",
         path=Path(given["log_file_path"]) if given["log_file_path"] else None,
+        file_bytes=FILE_BYTES
+        if given["log_file_max_bytes"] is None
+        else given["log_file_max_bytes"],
+        files_kept=given["log_files_kept"] or FILES_KEPT,
     )
 
 

@@ -133,7 +133,8 @@ def _resumed(spool: Spool, entry: SourceSettings, log: Logger) -> Cursor | None:
         return None
     if checkpoint.kind != entry.type:
         log.warning(
-            "The cursor on disk is of a source of type %s; this one begins anew.", checkpoint.kind
+            "The cursor on disk is of a source of type %(kind)s; this one begins anew.",
+            {"event": "cursor_foreign", "kind": checkpoint.kind},
         )
         return None
     return checkpoint.cursor

@@ -14,6 +14,7 @@ from shipper.pipeline.queue import Depth
 from shipper.pipeline.reader import NS_PER_SECOND, PollState
 from shipper.pipeline.showing import Show
 from shipper.telemetry import families
+from shipper.telemetry.log import tell_due
 from shipper.telemetry.tally import Tally
 
 
@@ -58,7 +59,8 @@ class Desk:
         self._poll, self._deliveries, self._filing, self._waits = poll, deliveries, filing, waits
 
     def report(self) -> None:
-        """Send what there is to show, with everything counted so far."""
+        """Send what there is to show, with everything counted so far, and tell what repeats itself."""
+        tell_due()
         waiting = self._show_queues()
         poll = self._poll
         until_next = poll.next_seconds - self.clock.monotonic_seconds()

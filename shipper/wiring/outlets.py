@@ -14,7 +14,7 @@ from typing import Protocol
 from shipper.config.models import SourceSettings
 from shipper.core.clock import Clock
 from shipper.core.ports import Sink
-from shipper.core.words import counted
+from shipper.core.words import Count
 from shipper.pipeline.circuit import SUFFIX, Circuit
 from shipper.pipeline.dead_letter import DeadLetters, path_of
 from shipper.pipeline.delivery import Delivery
@@ -153,8 +153,10 @@ class Workbench:
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:
         shelf = Shelf(self.spool, sink, max_bytes=max_bytes)
         if shelf.lines and self.spool.of_earlier_run:
-            text = "On disk for %s, and delivered first: %s of an earlier run."
-            self.log.info(text, sink, counted(shelf.lines, "line"))
+            self.log.info(
+                "On disk for %(sink)s, and delivered first: %(lines)s of an earlier run.",
+                {"event": "lines_recovered", "sink": sink, "lines": Count(shelf.lines, "line")},
+            )
             self.desk.tally.count(
                 families.LINES_RECOVERED, self.assignment.metric, sink, by=shelf.lines
             )
@@ -163,8 +165,10 @@ class Workbench:
     def _circuit(self, path: Path, sink: str, random: Random) -> Circuit:
         circuit = Circuit(path, clock=self.clock, random=random)
         if circuit.alone_because:
-            text = "What %s does is not shared with other workers: %s."
-            self.log.warning(text, sink.capitalize(), circuit.alone_because)
+            self.log.warning(
+                "What %(sink)s does is not shared with other workers: %(error)s.",
+                {"event": "circuit_alone", "sink": sink, "error": circuit.alone_because},
+            )
         return circuit
 
     def _refusals(self, sink: str, max_bytes: int, too_old: TooOld) -> Refusals:
@@ -208,18 +212,20 @@ def circuit_path(state_dir: Path, loki: LokiSettings) -> Path:
 def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[str]) -> None:
     """Say that fields are asked for which the rows do not have."""
     log.warning(
-        "No row of the first poll has a field %s; its fields are %s.",
-        " or ".join(missing),
-        ", ".join(there),
+        "No row of the first poll has a field %(missing)s; its fields are %(there)s.",
+        {"event": "fields_unknown", "missing": " or ".join(missing), "there": ", ".join(there)},
     )
 
 
 def warn_of_no_times(log: Logger, field: str, value: object) -> None:
     """Say that no row has a time in the field that should hold it."""
     log.warning(
-        "The time field %s holds no time, for example %s; lines have the moment of the poll.",
-        field,
-        repr(value)[:LONGEST_VALUE_CHARACTERS],
+        "The time field %(field)s holds no time, for example %(value)s; lines have the moment of the poll.",
+        {
+            "event": "times_unknown",
+            "field": field,
+            "value": repr(value)[:LONGEST_VALUE_CHARACTERS],
+        },
     )
 
 
@@ -228,8 +234,8 @@ def _overflowed(metric: str, log: Logger, tally: Tally, warned: set[str], name: 
     if name not in warned:
         warned.add(name)
         log.warning(
-            "The label field %s has more than max_label_values values; further ones go to structured metadata.",
-            name,
+            "The label field %(field)s has more than max_label_values values; further ones go to structured metadata.",
+            {"event": "label_overflowed", "field": name},
         )
 
 

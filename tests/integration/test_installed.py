@@ -75,8 +75,9 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     needed = [path for path in sys.path if path.endswith("site-packages")]
     (site / "borrowed.pth").write_text("\n".join(needed))
     (wheel,) = built.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install"]
-    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True, capture_output=True)
+    python = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     return Installed(environment, elsewhere)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from logging import Logger
 
 from shipper.config.column_metric import ColumnMetric
@@ -136,20 +136,22 @@ class _Item:
             return True
         self._tally.count(METRIC_SERIES_DROPPED, self._metric, self._asked.name)
         self._warn_once(
-            "series",
-            f"{self._asked.name} has more than {self._asked.max_series} series (max_series); "
-            "numbers of further ones are left out.",
+            "%(name)s has more than %(most)d series (max_series); numbers of further ones are left out.",
+            {"event": "too_many_series", "most": self._asked.max_series},
         )
         return False
 
     def _warn_of(self, missing: Sequence[str], batch: Batch) -> None:
         self._warn_once(
-            "fields",
-            f"{self._asked.name}: rows have no field {' or '.join(missing)}; "
-            f"their fields are {', '.join(batch.rows[0])}.",
+            "%(name)s: rows have no field %(missing)s; their fields are %(fields)s.",
+            {
+                "event": "fields_missing",
+                "missing": " or ".join(missing),
+                "fields": ", ".join(batch.rows[0]),
+            },
         )
 
-    def _warn_once(self, about: str, sentence: str) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            self._log.warning("%s", sentence)
+    def _warn_once(self, template: str, fields: Mapping[str, object]) -> None:
+        if template not in self._warned:
+            self._warned.add(template)
+            self._log.warning(template, {"name": self._asked.name, **fields})

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import cast
 
+import pytest
+
 from shipper.core.record import Batch, Stream
 from shipper.live.feed import FeedSender, Report
 from shipper.pipeline.backoff import Backoff, OwnPace
@@ -17,9 +19,11 @@ from shipper.pipeline.reader import PollState
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
+from shipper.telemetry.log import LogSettings, repeats, start_logging
 from shipper.telemetry.tally import Tally
 from shipper.wiring.desk import Desk
 from tests.support.clock import FakeClock
+from tests.support.logging import logging_put_back
 from tests.support.sink import FakeSink
 from tests.support.tally import counted
 
@@ -143,3 +147,16 @@ def test_a_report_says_how_much_waits_for_all_sinks_together() -> None:
 
     assert (state["lines_waiting"], state["bytes_waiting"]) == (4, 100)
     assert state["oldest_unsent_seconds"] == 3
+
+
+def test_a_report_lets_the_log_sum_up_what_repeats_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logging_put_back():
+        log = start_logging(LogSettings(), metric="show_locks")
+        log.warning("Trouble.")
+        log.warning("Trouble.")
+        monkeypatch.setattr(repeats, "SUMMED_UP_SECONDS", 0.0)
+        desk_of()[0].report()
+
+        assert capsys.readouterr().err.endswith("Trouble. (1 more time in the last 1 s)\n")
