@@ -10,6 +10,8 @@ PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
 SCRIPTS := tools/print-docs tools/take-screenshots
+# The variable silences an advertisement against a later MkDocs.
+SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
 
 .PHONY: menu
 menu:
@@ -21,8 +23,9 @@ menu:
 	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
 	@echo "make fuzz [EXAMPLES=20000]         feed it rubbish for as long as it takes"
 	@echo "make bench               measure; see docs/bench.md"
-	@echo "make docs                reprint the generated tables of the documentation"
-	@echo "make docs-check          fail when one of them is stale"
+	@echo "make docs                reprint the generated tables of the documentation, and build its site into site/"
+	@echo "make docs-check          fail when one of them is stale, or the site cannot be built without a warning"
+	@echo "make screenshots         take the pictures of the documentation anew"
 	@echo "make setup               the virtual environment .venv (PYTHON=$(PYTHON)) for all of this"
 	@echo "make smoke-old-pysqream  the SQream source with pysqream 5.0.0 and 5.3.0"
 	@echo "make clean               remove the environment and all caches"
@@ -64,10 +67,10 @@ check: setup
 	.venv/bin/ruff format --check . $(SCRIPTS)
 	.venv/bin/ruff check . $(SCRIPTS)
 	.venv/bin/mypy shipper tests main.py
-	.venv/bin/mypy --scripts-are-modules $(SCRIPTS)
+	.venv/bin/mypy --scripts-are-modules $(SCRIPTS) tools/site_hooks.py
 	.venv/bin/lint-imports
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
-	$(PY) tools/print-docs --check
+	$(MAKE) --no-print-directory docs-check
 
 # Asks a database of known vulnerabilities on the network, so it is no part of `check`.
 .PHONY: audit
@@ -95,10 +98,16 @@ bench: setup
 .PHONY: docs
 docs: setup
 	$(PY) tools/print-docs
+	$(SITE)
 
 .PHONY: docs-check
 docs-check: setup
 	$(PY) tools/print-docs --check
+	$(SITE)
+
+.PHONY: screenshots
+screenshots: setup
+	$(PY) tools/take-screenshots
 
 .PHONY: smoke-old-pysqream
 smoke-old-pysqream: setup
@@ -106,5 +115,5 @@ smoke-old-pysqream: setup
 
 .PHONY: clean
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
