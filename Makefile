@@ -11,7 +11,7 @@ PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
 SCRIPTS := tools/print-docs tools/take-screenshots
 # The variable silences an advertisement against a later MkDocs.
-SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 .PHONY: menu
 menu:

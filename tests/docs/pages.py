@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(
     r"^(?P<blanks> *)```(?P<kind>[^\n]*)\n(?P<text>.*?)^ *```$", re.DOTALL | re.MULTILINE
 )
+_INLINE = re.compile(r"(?<!`)`((?:\S*python[\d.]* )?(?:main\.py|shipper|make) [^`\n]+)`(?!`)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,13 @@ def blocks_of(page: str) -> list[Block]:
         )
         for match in _BLOCK.finditer(text)
     ]
+
+
+def inline_commands() -> Iterator[Block]:
+    """Yield every command that stands in a sentence, as a block of its own."""
+    for page in pages():
+        for match in _INLINE.finditer(prose(page)):
+            yield Block(str(page.relative_to(ROOT)), 0, "bash", match[1].replace("\\|", "|"))
 
 
 def blocks(kind: str) -> list[Block]:

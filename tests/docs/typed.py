@@ -30,6 +30,9 @@ WORDS_BEFORE = {
 }
 OF_THE_CLONE = re.compile(r"(config_files|tools|docs)/[\w./-]*\w")
 ROUTE = re.compile(r"Route\(\s*f?\"(/[^\"]*)\"|query_route\(\"([^\"]+)\"")
+ADDRESS = re.compile(r"(?:\w+://)?[\w.-]+:(?:9108|8088|3100)(?P<path>/[^?]*)")
+"""An address of Shipper, of its jobs, or of Loki, by their usual ports."""
+
 CODE_OF_USAGE = 2
 
 
@@ -77,9 +80,12 @@ def _without_shell(words: list[str]) -> list[str]:
 
 def faults(words: list[str]) -> Iterator[str]:
     """Yield what is wrong with a command, as far as that can be told without running it."""
-    for path in (word for word in words if OF_THE_CLONE.fullmatch(word)):
-        if not (ROOT / path).exists():
-            yield f"{path}: there is no such file"
+    for path in filter(OF_THE_CLONE.fullmatch, words):
+        yield from () if (ROOT / path).exists() else (f"{path}: there is no such file",)
+    yield from _faults_of_program(words)
+
+
+def _faults_of_program(words: list[str]) -> Iterator[str]:
     match words:
         case [program, "-m", module, *arguments] if _is_python(program):
             yield from _module(module, arguments)
@@ -152,9 +158,9 @@ def _make(words: list[str]) -> Iterator[str]:
 
 def _curl(words: list[str]) -> Iterator[str]:
     for word in words:
-        if found := re.match(r"(?:\w+://)?[\w.-]+:(?:9108|8088|3100)(/[^?]*)", word):
-            if not any(re.fullmatch(route, found[1]) for route in _routes()):
-                yield f"{word}: nothing answers at {found[1]}"
+        address = ADDRESS.match(word)
+        if address and not any(re.fullmatch(route, address["path"]) for route in _routes()):
+            yield f"{word}: nothing answers there"
 
 
 @cache
