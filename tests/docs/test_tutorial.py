@@ -73,6 +73,7 @@ def _type(shell: Shell, typed: str, shown: str) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(300)  # it waits for many programs to start
 def test_a_reader_who_types_the_tutorial_sees_what_it_shows(clone: Path) -> None:
     ports = _free_ports()
 
