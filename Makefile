@@ -9,7 +9,8 @@ SHELL := bash
 PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
-SCRIPTS := tools/print-docs tools/take-screenshots
+SCRIPTS := tools/build-dashboards tools/print-docs tools/print-licences tools/take-screenshots
+SHELL_SCRIPTS := .ci/run tools/install-test-services tools/smoke-old-pysqream
 # The variable silences an advertisement against a later MkDocs.
 SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
@@ -17,7 +18,7 @@ SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 menu:
 	@echo "make demo [SECONDS=20]   see it work: an emulated SQream, a small log store, the real shipper"
 	@echo "make test [TESTERS=3]    everything: check, then all tests with coverage, in so many processes"
-	@echo "make check               format, lint, types, import floors, bandit, fresh documentation"
+	@echo "make check               format, lint of all that can be linted, types, import floors, fresh documentation"
 	@echo "make audit               ask on the network which dependencies have known vulnerabilities"
 	@echo "make unit                the unit tests alone"
 	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
@@ -26,6 +27,8 @@ menu:
 	@echo "make docs                reprint the generated tables of the documentation, and build its site into site/"
 	@echo "make docs-check          fail when one of them is stale, or the site cannot be built without a warning"
 	@echo "make screenshots         take the pictures of the documentation anew"
+	@echo "make lock                pin all requirements with hashes in requirements.lock, and list their licences"
+	@echo "make package             wheel and source distribution in dist/"
 	@echo "make setup               the virtual environment .venv (PYTHON=$(PYTHON)) for all of this"
 	@echo "make smoke-old-pysqream  the SQream source with pysqream 5.0.0 and 5.3.0"
 	@echo "make clean               remove the environment and all caches"
@@ -70,7 +73,22 @@ check: setup
 	.venv/bin/mypy --scripts-are-modules $(SCRIPTS) tools/site_hooks.py
 	.venv/bin/lint-imports
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
+	.venv/bin/shellcheck $(SHELL_SCRIPTS)
+	.venv/bin/hadolint Containerfile
+	.venv/bin/yamllint --strict .
+	.venv/bin/codespell
+	$(PY) tools/build-dashboards --check
 	$(MAKE) --no-print-directory docs-check
+
+.PHONY: lock
+lock: setup
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links requirements.txt --output-file requirements.lock
+	$(PY) tools/print-licences
+
+.PHONY: package
+package: setup
+	$(PY) -m build --no-isolation
 
 # Asks a database of known vulnerabilities on the network, so it is no part of `check`.
 .PHONY: audit

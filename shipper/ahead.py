@@ -30,6 +30,9 @@ NO_THREADS = {
 }
 """Keeps what pysqream 6.3 imports (numpy, numexpr, pyarrow) from starting threads: a process that forks has one."""
 
+CONFIG_NAME = "monitor_input.json"
+SYSTEM_FOLDER = Path("/etc/shipper")
+
 SUPERVISORS_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 SHARED = (
@@ -43,8 +46,8 @@ SHARED = (
 """What every worker needs; the last four would else be loaded by each for itself, which takes 2 MB."""
 
 
-def start_ahead(arguments: Sequence[str], beside: Path) -> None:
-    """Start the fork server for a command that needs it; `beside` is the folder of `main.py`."""
+def start_ahead(arguments: Sequence[str], program: Path) -> None:
+    """Start the fork server for a command that needs it; `program` is the file that was started."""
     if any(argument.startswith("--") and "password" in argument for argument in arguments):
         # `ps` shows our arguments until they are replaced.
         setproctitle("shipper")
@@ -54,7 +57,7 @@ def start_ahead(arguments: Sequence[str], beside: Path) -> None:
         return
     # The Time Frame client has one entry, whatever a file says.
     is_client = arguments[:1] == ["start"]
-    entries = [TIME_FRAMES] if is_client else _entries(_config_path(arguments, beside))
+    entries = [TIME_FRAMES] if is_client else _entries(_config_path(arguments, program))
     kinds = _kinds(entries)
     if kinds:
         start_fork_server(kinds, store=any(each.get("store") for each in entries))
@@ -93,13 +96,28 @@ def _signals_ignored() -> Iterator[None]:
             signal.signal(number, reaction)
 
 
-def _config_path(arguments: Sequence[str], beside: Path) -> Path:
+def usual_configs(program: Path) -> Sequence[Path]:
+    """Return where a configuration is looked for: beside `main.py`, or where installed programs have theirs."""
+    if program.name == "main.py":
+        return [program.resolve().parent / CONFIG_NAME]
+    home = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("HOME", "/") + "/.config"
+    return [Path(CONFIG_NAME), Path(home) / "shipper" / CONFIG_NAME, SYSTEM_FOLDER / CONFIG_NAME]
+
+
+def usual_config(program: Path) -> Path:
+    """Return the first of them that there is, else the first."""
+    paths = usual_configs(program)
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _config_path(arguments: Sequence[str], program: Path) -> Path:
     for index, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
         if flag == "--config":
             following = arguments[index + 1] if index + 1 < len(arguments) else ""
             return Path(value if equals else following)
-    return Path(os.environ.get("SHIPPER_CONFIG") or beside / "monitor_input.json")
+    named = os.environ.get("SHIPPER_CONFIG")
+    return Path(named) if named else usual_config(program)
 
 
 def _entries(path: Path) -> list[Mapping[str, object]]:

@@ -15,13 +15,16 @@ import click
 from rich.console import Console
 
 from shipper import __version__
+from shipper.ahead import usual_config
 from shipper.cli import variables
+from shipper.cli.completion import complete_kinds, complete_metrics, completion
 from shipper.cli.flags import option, run_settings, with_flags
 from shipper.cli.job_event import job_event
 from shipper.cli.timeframes import COMMANDS as TIME_FRAME_COMMANDS
 from shipper.cli.top import top
 from shipper.config.flags import FLAGS
 from shipper.core.errors import ShipperError
+from shipper.core.secrecy import redacted
 from shipper.core.words import harmless
 from shipper.startup.surroundings import default_state_dir, state_dir_to_read
 
@@ -33,7 +36,11 @@ class DefaultToRun(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `run` in front of what starts with a flag, or of nothing at all."""
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+        flags_alone = not args or (
+            args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")
+        )
+        # Who asks the shell for completion has not typed the command yet.
+        if flags_alone and not ctx.resilient_parsing:
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -58,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output, like `head`, has gone; click tells it with SystemExit.
         _forget_stdout()
     except ShipperError as error:
-        click.echo(f"shipper: {harmless(str(error))}", err=True)
+        click.echo(f"shipper: {harmless(redacted(str(error)))}", err=True)
         return error.exit_code
     return 0
 
@@ -68,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def cli() -> None:
     """Ship the state of databases and data-taking systems to Loki and Prometheus.
 
-    Without a command, `run` is meant: `python main.py --host 10.0.0.5 --loki_host loki`.
-    `python main.py run --help` lists its flags.
+    Without a command, `run` is meant: `shipper --host 10.0.0.5 --loki_host loki`.
+    `shipper run --help` lists its flags.
     """
 
 
@@ -102,7 +109,7 @@ def check(ctx: click.Context, /, as_machine: bool, **given: Any) -> None:  # noq
 
 
 @cli.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @click.option("--dry-run", "--dry_run", is_flag=True, help="Deliver nothing; print what would be.")
 @click.option("--verdict", is_flag=True, help="With --dry-run: print what Loki would say to it.")
 @with_flags
@@ -120,8 +127,10 @@ def once(metric: str, dry_run: bool, verdict: bool, **given: Any) -> None:  # no
 @with_flags
 def demo(seconds: float | None, **given: Any) -> None:  # noqa: ANN401 - the values of the flags
     """Run against an emulated SQream and a small log store, to see how it works."""
-    from shipper.wiring.demo import demonstrate
+    from shipper.wiring.demo import demo_config, demonstrate
 
+    if not given["config"] and not usual_config(Path(sys.argv[0])).exists():
+        given["config"] = str(demo_config())
     demonstrate(run_settings(given), given, seconds=seconds, console=Console())
 
 
@@ -131,7 +140,7 @@ def dead_letter() -> None:
 
 
 @dead_letter.command(name="list")
-@click.argument("metric", required=False)
+@click.argument("metric", required=False, shell_complete=complete_metrics)
 @click.option("--json", "as_machine", is_flag=True, help="Print JSON for machines.")
 @click.option(
     "--limit",
@@ -156,7 +165,7 @@ def list_dead_letters(
 
 
 @dead_letter.command(name="replay")
-@click.argument("metric", required=False)
+@click.argument("metric", required=False, shell_complete=complete_metrics)
 @click.option("--reason", help="Only those refused for this reason, like too_old.")
 @click.option(
     "--restamp", is_flag=True, help="Give them the present time; theirs becomes original_time."
@@ -193,7 +202,7 @@ def list_cursors(as_machine: bool, state_dir: str | None) -> None:
 
 
 @cursor.command(name="set")
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @click.argument("values", nargs=-1, required=True)
 @click.option("--types", help="Types of the values, like datetime,int; where there is no cursor.")
 @click.option("--kind", help="Kind of source.  [default: what the configuration says]")
@@ -213,7 +222,7 @@ def set_cursor(
 
 
 @cursor.command(name="reset")
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @with_flags
 def reset_cursor(metric: str, **given: Any) -> None:  # noqa: ANN401 - flags
     """Forget the cursor of METRIC: the next start begins as its entry says."""
@@ -232,7 +241,7 @@ def schema() -> None:
 
 
 @cli.command()
-@click.argument("kind")
+@click.argument("kind", shell_complete=complete_kinds)
 def example(kind: str) -> None:
     """Print a valid configuration with every key of one KIND of source.
 
@@ -252,7 +261,7 @@ def version() -> None:
     click.echo(f"shipper {__version__}")
 
 
-for each in (*TIME_FRAME_COMMANDS, top, job_event):
+for each in (*TIME_FRAME_COMMANDS, top, job_event, completion):
     cli.add_command(each)
 
 

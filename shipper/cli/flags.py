@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from shipper.ahead import usual_config, usual_configs
 from shipper.config.flags import FLAGS, Flag, overrides
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.startup.surroundings import default_state_dir
 from shipper.telemetry.log import LogSettings
+from shipper.telemetry.log.file import FILE_BYTES, FILES_KEPT
 
 if TYPE_CHECKING:
     from shipper.wiring.settings import RunSettings
@@ -26,7 +28,12 @@ SAID_IN_ANOTHER_WAY = (
 )
 """The first beats the second, unless it comes from the environment and the second is typed."""
 
-TYPES = {"number": click.INT, "seconds": click.FloatRange(min=0)}
+TYPES = {
+    "number": click.INT,
+    "count": click.IntRange(min=1),
+    "size": click.IntRange(min=0),
+    "seconds": click.FloatRange(min=0),
+}
 
 Command = Callable[..., None]
 
@@ -83,7 +90,7 @@ def run_settings(given: dict[str, Any]) -> RunSettings:
 
     drop_beaten(given, SAID_IN_ANOTHER_WAY)
     return RunSettings(
-        path=Path(given["config"]) if given["config"] else _default_config(),
+        path=Path(given["config"]) if given["config"] else default_config(),
         overrides=overrides(given),
         state_dir=Path(given["state_dir"]) if given["state_dir"] else default_state_dir(),
         wait_seconds=given["wait_seconds"] or 0.0,
@@ -115,6 +122,10 @@ def log_settings(given: dict[str, Any]) -> LogSettings:
         level=given["log_level"] or "info",
         form=given["log_format"] or "text",
         path=Path(given["log_file_path"]) if given["log_file_path"] else None,
+        file_bytes=FILE_BYTES
+        if given["log_file_max_bytes"] is None
+        else given["log_file_max_bytes"],
+        files_kept=given["log_files_kept"] or FILES_KEPT,
     )
 
 
@@ -127,7 +138,19 @@ def drop_beaten(given: dict[str, Any], pairs: tuple[tuple[str, str], ...]) -> No
             given[stronger] = None
 
 
-def _default_config() -> Path:
-    """Return `monitor_input.json` beside `main.py`, as short as it can be written."""
-    path = Path(sys.argv[0]).resolve().parent / "monitor_input.json"
+def default_config() -> Path:
+    """Return the configuration that is used when none is named, as short as its path can be written.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    program = Path(sys.argv[0])
+    path = usual_config(program)
+    looked = [each for each in usual_configs(program) if not each.exists()]
+    # Beside main.py there always was one; the loader says best what is wrong with it.
+    if len(looked) > 1 and path in looked:
+        raise ConfigError(
+            f"there is no configuration in {', '.join(map(str, looked))}: name one with --config, "
+            "print one with `shipper example sqream`, or look at `shipper demo`"
+        )
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

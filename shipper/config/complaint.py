@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,9 @@ RULES = {
 """What pydantic's error types mean to an operator; the words in braces are pydantic's own context."""
 
 
+KEY_AND_RULE = re.compile(r"[a-z_]+: ")
+
+
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return `key: rule` for every fault that pydantic found while it validated `model`."""
     return [_complaint(details, model) for details in error.errors(include_url=False)]
@@ -45,13 +49,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in details["loc"])
-    rule = _rule(details, model)
-    return f"{key}: {rule}" if key else rule
+    # Between a key and its parts pydantic names the form that was chosen; we name forms `<so>`.
+    loc = tuple(part for part in details["loc"] if not str(part).startswith("<"))
+    key, rule = ".".join(map(str, loc)), _rule(details, loc, model)
+    if not key:
+        return rule
+    # What a model objects to as a whole names the key that is at fault.
+    return f"{key}.{rule}" if KEY_AND_RULE.match(rule) else f"{key}: {rule}"
 
 
-def _rule(details: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, loc = details["type"], details["loc"]
+def _rule(details: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    kind = details["type"]
     if kind == "extra_forbidden":
         return "this key is not known" + nearest(str(loc[-1]), _keys_beside(loc, model))
     rule = RULES.get(kind, f"{details['msg'][0].lower()}{details['msg'][1:]}, not {{written}}")

@@ -10,7 +10,9 @@ from shipper.config.override import Override
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 
-Kind = Literal["text", "number", "seconds", "switch", "path", "secret", "secret_file"]
+Kind = Literal[
+    "text", "number", "count", "size", "seconds", "switch", "path", "secret", "secret_file"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ FLAGS = (
     Flag("loki_ca", "text", "-", "TLS: file with the CAs that Loki's certificate is checked against", "loki.ca"),
     Flag("loki_cert", "text", "-", "TLS: our certificate", "loki.cert"),
     Flag("loki_key", "text", "-", "TLS: the key of our certificate", "loki.key"),
-    Flag("config", "path", "monitor_input.json beside main.py", "Which metrics run"),
+    Flag("config", "path", "monitor_input.json beside main.py, here, or in /etc/shipper", "Which metrics run"),
     Flag("state_dir", "path", "$XDG_STATE_HOME/shipper or ~/.local/state/shipper", "Where state is kept"),
     Flag("http_host", "text", "127.0.0.1", "Where the page and /metrics are served", "http.host"),
     Flag("http_port", "number", "9108", "Their port; 0 lets the system choose", "http.port"),
@@ -68,6 +70,8 @@ FLAGS = (
     Flag("wait_seconds", "seconds", "0", "How long the startup checks keep trying before they give up"),
     Flag("drain_seconds", "seconds", "20", "How long workers may deliver what waits after the order to stop"),
     Flag("log_file_path", "path", "-", "Rotating log file beside the console"),
+    Flag("log_file_max_bytes", "size", "10485760", "At which size it is rotated; 0: never, as with logrotate"),
+    Flag("log_files_kept", "count", "5", "How many rotated ones are kept"),
     Flag("log_level", "text", "info", "Least severe level logged", choices=("debug", "info", "warning", "error")),
     Flag("log_format", "text", "text", "How log lines look", choices=("text", "json")),
 )  # fmt: skip

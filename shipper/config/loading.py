@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from shipper.config.column_metric import ALL_READY
 from shipper.config.complaint import complaints, nearest
 from shipper.config.document import describe, read_document
 from shipper.config.models import NAME, Settings, SourceSettings
 from shipper.config.override import Override
+from shipper.config.sections import read_list, read_section
 from shipper.core.errors import ConfigError
 
 DEFAULT_KIND = "sqream"
@@ -26,21 +28,30 @@ class Vocabulary:
     Attributes:
         kinds: The kinds of sources, by name.
         sections: The top-level sections beside `metrics`.
+        lists: The sections that may also be lists of such sections.
         table_sets: The sets of tables that may stand under `store` of an entry, each with what says why it cannot
             keep what an entry receives, or nothing when it can.
     """
 
     kinds: Mapping[str, type[SourceSettings]]
     sections: Mapping[str, type[Settings]]
+    lists: Collection[str] = ()
     table_sets: Mapping[str, Callable[[SourceSettings], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything an operator decided, validated."""
+    """Everything an operator decided, validated.
+
+    Attributes:
+        sections: The top-level sections that are objects.
+        metrics: The entries.
+        lists: The top-level sections that are lists.
+    """
 
     sections: Mapping[str, Settings]
     metrics: Mapping[str, SourceSettings]
+    lists: Mapping[str, tuple[Settings, ...]] = field(default_factory=dict)
 
     def section(self, name: str, kind: type[ANY_SECTION]) -> ANY_SECTION:
         """Return one section as the settings class it is known to have."""
@@ -48,6 +59,13 @@ class Configuration:
         if not isinstance(section, kind):
             raise TypeError(f"section {name} is {type(section).__name__}, not {kind.__name__}")
         return section
+
+    def several(self, name: str, kind: type[ANY_SECTION]) -> tuple[ANY_SECTION, ...]:
+        """Return what a section that may be a list holds; the object that it may be as well is one of one."""
+        listed = self.lists.get(name)
+        if listed is None:
+            return (self.section(name, kind),)
+        return tuple(each for each in listed if isinstance(each, kind))
 
     def section_of(self, entry: SourceSettings) -> Settings | None:
         """Return the settings that all entries of this entry's kind share, if the kind has any."""
@@ -62,9 +80,15 @@ def load(path: Path, vocabulary: Vocabulary, overrides: tuple[Override, ...] = (
     """
     written_sections, entries, prefix = _split(path, vocabulary)
     faults: list[str] = []
+    lists = {
+        name: read_list(name, vocabulary.sections[name], written, overrides, faults)
+        for name in vocabulary.lists
+        if isinstance(written := written_sections.get(name), list)
+    }
     sections = {
-        name: _section(name, model, written_sections.get(name, {}), overrides, faults)
+        name: read_section(name, model, written_sections.get(name, {}), overrides, faults)
         for name, model in vocabulary.sections.items()
+        if name not in lists
     }
     metrics = {name: _entry(name, entry, vocabulary, faults) for name, entry in entries.items()}
     if not entries:
@@ -73,6 +97,7 @@ def load(path: Path, vocabulary: Vocabulary, overrides: tuple[Override, ...] = (
         complete = Configuration(
             {name: section for name, section in sections.items() if section is not None},
             {name: entry for name, entry in metrics.items() if entry is not None},
+            lists,
         )
         faults = _objections(complete, vocabulary)
         if not faults:
@@ -106,26 +131,6 @@ def _refuse_objects(path: Path, document: Mapping[str, Any], vocabulary: Vocabul
         word = nearest(key, {"metrics", *vocabulary.sections})
         hint = word if "mean" in word else '; entries with keys of their own stand under "metrics"'
         raise ConfigError(f"{path}: {key}: must be a number of seconds, not an object{hint}")
-
-
-def _section(
-    name: str,
-    model: type[Settings],
-    written: object,
-    overrides: tuple[Override, ...],
-    faults: list[str],
-) -> Settings | None:
-    if not isinstance(written, dict):
-        faults.append(f"{name}: must be an object, not {describe(written)}")
-        return None
-    mine = {each.key: each for each in overrides if each.section == name}
-    try:
-        return model.model_validate({**written, **{key: each.value for key, each in mine.items()}})
-    except ValidationError as error:
-        for complaint in complaints(error, model):
-            key, _, rule = complaint.partition(": ")
-            faults.append(f"{mine[key].flag}: {rule}" if key in mine else f"{name}.{complaint}")
-        return None
 
 
 def _entry(
@@ -173,6 +178,11 @@ def _objections(configuration: Configuration, vocabulary: Vocabulary) -> list[st
         f"@{name}.{objection}"
         for name, entry in configuration.metrics.items()
         for objection in entry.objections(configuration.section_of(entry))
+    ]
+    faults += [
+        f"@{name}.metrics: nothing is ready-made for {entry.ready_for(name)}"
+        for name, entry in configuration.metrics.items()
+        if ALL_READY in entry.metrics and not entry.ready_metrics(configuration.section_of(entry))
     ]
     faults += [
         f"@{name}.store: {objection}"

@@ -8,39 +8,21 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-)
+from pydantic import Field, StringConstraints
 
+from shipper.config.column_metric import ALL_READY, ColumnMetric, MetricItem
 from shipper.config.secret import Secret
+from shipper.config.settings import Seconds as Seconds
+from shipper.config.settings import Settings as Settings
 from shipper.core.checks import Check
 from shipper.core.ports import Source
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What a metric may be called: its name becomes SQL, a label and a file name."""
 
-
-def _at_least_a_millisecond(seconds: float) -> float:
-    if seconds < 0.001:
-        raise ValueError(f"must be at least 0.001, not {seconds:g}")
-    return seconds
-
-
-Seconds = Annotated[
-    float,
-    Field(gt=0, allow_inf_nan=False, le=10 * 365 * 86400),
-    AfterValidator(_at_least_a_millisecond),
-]
-"""A number of seconds greater than 0."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -51,23 +33,6 @@ Origin = Annotated[
 
 MIN_TIMEOUT_SECONDS = 30.0
 TIMEOUT_IN_PERIODS = 3
-
-
-def label_name(field: str) -> str:
-    """Return the name that a field has as a Prometheus label."""
-    return re.sub("[^a-zA-Z0-9_]|^(?=[0-9])", "_", field)
-
-
-class Settings(BaseModel):
-    """A part of the configuration: unchangeable, strict about types, and closed to unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        arbitrary_types_allowed=True,
-    )
 
 
 class HttpSettings(Settings):
@@ -82,48 +47,9 @@ class HttpSettings(Settings):
     token: Secret | None = None
     """Bearer token that every path but `/healthy` and `/ready` wants."""
 
-    origins: list[Origin] = []
+    origins: list[Origin] = Field(default=[])
     """Further origins whose pages may use the WebSockets, and by whose host we may be called behind a proxy on this
     machine, like `https://shipper.example`; our own page always may."""
-
-
-class ColumnMetric(Settings):
-    """A Prometheus metric made from the rows of an entry."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
-    """The metric's name as Prometheus will see it."""
-
-    type: Literal["gauge", "counter", "histogram"] = "gauge"
-    """A gauge shows exactly the rows of the newest poll; counters add up; histograms observe."""
-
-    help: str = ""
-    """The sentence Prometheus shows beside the name."""
-
-    value: str | None = None
-    """Field that holds the value; without it every row counts 1."""
-
-    labels: list[str] = []
-    """Fields that become labels."""
-
-    buckets: list[float] | None = None
-    """Upper bounds of a histogram's buckets, ascending; Prometheus's own when absent."""
-
-    @field_validator("labels")
-    @classmethod
-    def _labels_differ(cls, labels: list[str]) -> list[str]:
-        names = [label_name(field) for field in labels]
-        if len(set(names)) < len(names):
-            raise ValueError("two of the labels have the same name")
-        if not all(names) or "le" in names:
-            raise ValueError("a label is neither empty nor le, which Prometheus keeps for itself")
-        return labels
-
-    @field_validator("buckets")
-    @classmethod
-    def _buckets_ascend(cls, buckets: list[float] | None) -> list[float] | None:
-        if buckets is not None and any(low >= high for low, high in pairwise(buckets)):
-            raise ValueError("buckets must ascend")
-        return buckets
 
 
 class SourceSettings(Settings):
@@ -159,16 +85,16 @@ class SourceSettings(Settings):
     timeout_seconds: Seconds | None = None
     """Deadline of one poll, in seconds; past it the worker is killed and restarted. Default: max(30, 3 periods)."""
 
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={})
     """Fixed labels added to every line; they override `job`, `service_name` and `instance`."""
 
-    label_fields: list[str] = []
+    label_fields: list[str] = Field(default=[])
     """Fields lifted into labels. Use fields with few values: together they name the stream."""
 
     max_label_values: int = Field(default=100, ge=1)
     """How many distinct values of one label field become labels; further ones go to structured metadata."""
 
-    metadata_fields: list[str] = []
+    metadata_fields: list[str] = Field(default=[])
     """Fields lifted into structured metadata: sent along, never indexed."""
 
     time_field: str | None = None
@@ -183,8 +109,8 @@ class SourceSettings(Settings):
     store: str | None = None
     """Name of a table set that also keeps the records."""
 
-    metrics: list[ColumnMetric] = []
-    """Prometheus metrics made from the rows."""
+    metrics: list[MetricItem] = Field(default=[])
+    """Prometheus metrics made from the rows; the text `ready` stands for those that are ready-made for it."""
 
     spool_max_bytes: int | None = Field(default=None, ge=1)
     """The most that waits on disk while Loki cannot be reached. Default: `loki.spool_max_bytes`."""
@@ -204,6 +130,27 @@ class SourceSettings(Settings):
         """Fill in the defaults that depend on the metric's name; the default is to add none."""
         del metric
         return written
+
+    def column_metrics(self, section: Settings | None) -> Sequence[ColumnMetric]:
+        """Return the Prometheus metrics that are made of the rows."""
+        written = [each for each in self.metrics if not isinstance(each, str)]
+        ready = self.ready_metrics(section) if self.wants_ready(section) else ()
+        return [*written, *ready]
+
+    def wants_ready(self, section: Settings | None) -> bool:
+        """Return whether ready-made metrics are asked for."""
+        del section
+        return ALL_READY in self.metrics
+
+    def ready_metrics(self, section: Settings | None) -> Sequence[ColumnMetric]:
+        """Return the ready-made metrics for what is polled; the default is that there are none."""
+        del section
+        return ()
+
+    def ready_for(self, metric: str) -> str:
+        """Say what is polled, and what there are ready-made metrics for, to whom asks for them in vain."""
+        del metric
+        return f"sources of type {self.type}"
 
     @property
     def wants_fields(self) -> bool:

@@ -38,7 +38,10 @@ def schema_text(vocabulary: Vocabulary) -> str:
     full = {
         "type": "object",
         "properties": {
-            **{name: links[section] for name, section in vocabulary.sections.items()},
+            **{
+                name: _or_list(links[section]) if name in vocabulary.lists else links[section]
+                for name, section in vocabulary.sections.items()
+            },
             "metrics": entries,
         },
         "required": ["metrics"],
@@ -123,6 +126,10 @@ def _kind(vocabulary: Vocabulary, kind: str) -> type[SourceSettings]:
             f'example: "{kind}" is not a kind of source{nearest(kind, vocabulary.kinds)}'
         )
     return vocabulary.kinds[kind]
+
+
+def _or_list(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [content, {"type": "array", "items": content, "minItems": 1}]}
 
 
 def _names(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from shipper.core.errors import ConfigError
+from shipper.core.secrecy import conceal
 
 HOW_TO_WRITE_ONE = 'write {"env": "NAME"} or {"file": "PATH"}, never the secret itself'
 
@@ -27,11 +28,16 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the secret in clear.
+        """Return the secret in clear; from now on it is struck out of what this process says.
 
         Raises:
             ConfigError: The variable is not set, or the file cannot be read.
         """
+        secret = self._found()
+        conceal(secret)
+        return secret
+
+    def _found(self) -> str:
         match self._place:
             case "env":
                 if self._text not in os.environ:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -16,6 +17,22 @@ def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str
     """Return a number with its noun, like `1 line` and `2 lines`, and with what one does and many do."""
     one, many = ("", "") if verbs is None else (f" {verbs[0]}", f" {verbs[1]}")
     return f"{number} {noun}{one}" if number == 1 else f"{number} {noun}s{many}"
+
+
+class Count(int):
+    """A number that prints with its noun, as `counted` says it; in JSON it is the number."""
+
+    _noun: str
+    _verbs: tuple[str, str] | None
+
+    def __new__(cls, number: int, noun: str, verbs: tuple[str, str] | None = None) -> Self:
+        """Return the number, which remembers what is counted."""
+        count = super().__new__(cls, number)
+        count._noun, count._verbs = noun, verbs
+        return count
+
+    def __str__(self) -> str:
+        return counted(int(self), self._noun, self._verbs)
 
 
 def printable(text: str, most_characters: int = MOST_CHARACTERS) -> str:

@@ -29,17 +29,34 @@ class Backoff:
         return random.uniform(0, ceiling)
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which a destination took nothing.
+
+    Attributes:
+        seconds: How long it lasted.
+        failures: How many pushes failed meanwhile.
+    """
+
+    seconds: float
+    failures: int
+
+
 class Pace(Protocol):
     """When the next push to a destination may be tried."""
 
     def wait_seconds(self) -> float:
         """Return 0 to push now, else how long to wait before asking again."""
 
-    def passed(self) -> None:
-        """Say that the destination takes lines."""
+    def passed(self) -> Outage | None:
+        """Say that the destination takes lines, and return the outage that this push has ended, if it has."""
 
-    def failed(self, retry_after_seconds: float | None) -> None:
-        """Say that the destination takes nothing from anybody, and how long it asked us to wait."""
+    def failed(self, retry_after_seconds: float | None) -> bool:
+        """Say that the destination takes nothing from anybody, and how long it asked us to wait.
+
+        Returns:
+            Whether an outage begins with this push, so that its pusher is the one to tell it.
+        """
 
     def let_go(self) -> None:
         """Say that the push told nothing about the destination."""
@@ -57,6 +74,7 @@ class OwnPace:
         self._clock = clock
         self._random = random
         self._failures = 0
+        self._failed_seconds = 0.0
         self._not_before_seconds = 0.0
         self.last_passed_seconds = 0.0
 
@@ -64,18 +82,22 @@ class OwnPace:
         """Return 0 to push now, else how long to wait before asking again."""
         return max(0.0, self._not_before_seconds - self._clock.monotonic_seconds())
 
-    def passed(self) -> None:
-        """Say that the destination takes lines."""
-        self._failures = 0
-        self.last_passed_seconds = self._clock.monotonic_seconds()
+    def passed(self) -> Outage | None:
+        """Say that the destination takes lines, and return the outage that has ended, if one has."""
+        failures, self._failures = self._failures, 0
+        now = self.last_passed_seconds = self._clock.monotonic_seconds()
+        return Outage(now - self._failed_seconds, failures) if failures else None
 
-    def failed(self, retry_after_seconds: float | None) -> None:
-        """Say that the destination takes nothing, and how long it asked us to wait."""
+    def failed(self, retry_after_seconds: float | None) -> bool:
+        """Say that the destination takes nothing, and how long it asked us to wait; True when that is news."""
         self._failures += 1
+        if self._failures == 1:
+            self._failed_seconds = self._clock.monotonic_seconds()
         wait_seconds = self._backoff.wait_seconds(self._failures, self._random)
         if retry_after_seconds is not None:
             wait_seconds += retry_after_seconds
         self._not_before_seconds = self._clock.monotonic_seconds() + wait_seconds
+        return self._failures == 1
 
     def let_go(self) -> None:
         """Say that the push told nothing about the destination."""

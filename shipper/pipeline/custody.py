@@ -17,7 +17,7 @@ from shipper.telemetry.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class _Unacknowledged:
-    """A cursor, and how many streams of each outlet must be safe before it may be acknowledged."""
+    """A cursor, and how many streams of each sink must be safe before it may be acknowledged."""
 
     cursor: Cursor
     turns: Sequence[int]
@@ -29,7 +29,7 @@ class Custody:
 
     Attributes:
         metric: The entry's name.
-        outlets: One per sink; none for a metric that is polled and goes nowhere.
+        outlets: The ways to the sinks; none for a metric that is polled and goes nowhere.
         inputs: Takes what came in and is no row.
         tally: Where drops are counted.
         clock: Time.
@@ -47,7 +47,7 @@ class Custody:
     @property
     def deliveries(self) -> Sequence[Delivery]:
         """The delivery of every outlet."""
-        return [outlet.delivery for outlet in self.outlets]
+        return [delivery for outlet in self.outlets for delivery in outlet.deliveries]
 
     @property
     def lack(self) -> str:

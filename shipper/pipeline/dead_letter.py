@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 from shipper.core.clock import Clock
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
+from shipper.core.secrecy import redacted
 
 FOLDER = "dead_letter"
 """Of the dead letters, in the state directory."""
@@ -283,7 +284,7 @@ def _letter(stream: Stream, rejection: Rejection, *, sink: str, refused_at: str)
         labels=stream.labels,
         metadata={} if stream.metadata is None else stream.metadata[index],
         reason=rejection.reason,
-        answer=rejection.answer,
+        answer=redacted(rejection.answer),
         sink=sink,
         refused_at=refused_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
@@ -12,13 +13,15 @@ from shipper.core.clock import Clock
 from shipper.core.errors import BatchRefused, BatchToSplit, Blame, SinkError, SinkUnavailable
 from shipper.core.ports import Rejection, Sink
 from shipper.core.record import Stream
-from shipper.core.words import counted
-from shipper.pipeline.backoff import Backoff, Pace
+from shipper.core.secrecy import redacted
+from shipper.core.words import Count
+from shipper.pipeline.backoff import Backoff, Outage, Pace
 from shipper.pipeline.pieces import BOUNDED_TRIES, Pieces
 from shipper.pipeline.queue import DeliveryQueue, Depth, Flight
 from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.showing import Show, show_taken
 from shipper.telemetry import families
+from shipper.telemetry.log.poll import follow
 from shipper.telemetry.tally import Tally
 
 REMEMBERED_STREAMS = 1000
@@ -28,7 +31,7 @@ ENDING_WAIT_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Trouble:
-    """An outage as it is told in the log: once when it begins, once when it ends."""
+    """Why the sink takes no lines of this metric; what is its own is told once when it begins, once when it ends."""
 
     since_seconds: float | None = None
     attempts: int = 0
@@ -138,6 +141,7 @@ class Delivery:
         """Write a stream, in pieces where it has to be, and return what could not be settled."""
         name = _name(flight.stream)
         self._flight = flight
+        follow(*(parcel.poll for parcel in flight.parcels))
         pieces = Pieces(flight.stream, failing_since_seconds=self._stuck_since.pop(name, 0.0))
         while pieces and self._wait_for_turn():
             try:
@@ -206,6 +210,15 @@ class Delivery:
         taken_bytes = sum(map(len, stream.lines)) - sum(len(stream.lines[at]) for at in refused)
         self.tally.count(families.LINES_DELIVERED, *counted, by=len(stream) - len(refused))
         self.tally.count(families.BYTES_DELIVERED, *counted, by=taken_bytes)
+        self.log.debug(
+            "%(sink)s took %(lines)s.",
+            {
+                "event": "lines_delivered",
+                "sink": self.sink.name,
+                "lines": Count(len(stream) - len(refused), "line"),
+                "refused": len(refused),
+            },
+        )
         if self.show is not None and self._flight is not None:
             show_taken(self.show, self._flight, piece, refused)
         if rejections:
@@ -216,11 +229,11 @@ class Delivery:
     def _try_again(self, pieces: Pieces, error: SinkUnavailable) -> bool:
         """Wait, or decide that waiting does not help; False when what is left is to be taken anew."""
         self.tally.count(families.PUSH_RETRIES, self.metric, self.sink.name, error.reason)
-        self._tell(error)
         piece = pieces.first
         if error.blame is Blame.DESTINATION:
-            self.pace.failed(error.retry_after_seconds)
+            self._tell(error, is_news=self.pace.failed(error.retry_after_seconds))
             return True
+        self._tell_own(error)
         self.pace.let_go()
         piece.failed(self.clock.monotonic_seconds())
         match error.blame:
@@ -253,27 +266,44 @@ class Delivery:
         """Return how often to try: only once when the last push of this stream was given up."""
         return 1 if _name(stream) in self._hopeless else BOUNDED_TRIES
 
-    def _tell(self, error: SinkUnavailable) -> None:
-        level = self.log.debug
-        if self._trouble.since_seconds is None:
+    def _tell_own(self, error: SinkUnavailable) -> None:
+        """Tell trouble that is not the destination's, and so nobody else's."""
+        is_news = self._trouble.since_seconds is None
+        if is_news:
             self._trouble.since_seconds = self.clock.monotonic_seconds()
-            level = self.log.warning
         self._trouble.attempts += 1
-        self._trouble.text = f"{self.sink.name} takes no lines: {error}"
-        level("%s takes no lines: %s. Lines wait, and are tried again.", self.sink.name, error)
+        self._tell(error, is_news=is_news)
+
+    def _tell(self, error: SinkUnavailable, *, is_news: bool) -> None:
+        text = redacted(str(error))
+        self._trouble.text = f"{self.sink.name} takes no lines: {text}"
+        self.log.log(
+            logging.WARNING if is_news else logging.DEBUG,
+            "%(sink)s takes no lines: %(error)s. Lines wait, and are tried again.",
+            {
+                "event": "sink_failed",
+                "sink": self.sink.name,
+                "error": text,
+                "reason": error.reason,
+            },
+        )
         self.settled()
 
     def _answered(self) -> None:
         """Note that the destination takes lines, whatever it said to these."""
-        self.pace.passed()
-        trouble = self._trouble
-        if trouble.since_seconds is not None:
-            lasted = self.clock.monotonic_seconds() - trouble.since_seconds
+        outage, trouble = self.pace.passed(), self._trouble
+        if outage is None and trouble.since_seconds is not None:
+            seconds = self.clock.monotonic_seconds() - trouble.since_seconds
+            outage = Outage(seconds, trouble.attempts)
+        if outage is not None:
             self.log.info(
-                "%s takes lines again after %.1f s and %s.",
-                self.sink.name,
-                lasted,
-                counted(trouble.attempts, "attempt"),
+                "%(sink)s takes lines again after %(seconds).1f s and %(attempts)s.",
+                {
+                    "event": "sink_recovered",
+                    "sink": self.sink.name,
+                    "seconds": outage.seconds,
+                    "attempts": Count(outage.failures, "attempt"),
+                },
             )
         if trouble.text:
             self._trouble = _Trouble()

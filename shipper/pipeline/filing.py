@@ -8,9 +8,9 @@ from typing import Literal
 
 from shipper.core.json_lines import json_lines
 from shipper.core.json_rows import JsonRows
+from shipper.core.moment import moment_ns
 from shipper.core.record import Batch, Row, Stream
 from shipper.pipeline.lines import logfmt_lines, text
-from shipper.pipeline.moment import moment_ns
 
 MOST_STREAMS_COUNTED = 10_000
 """Far more than any Loki likes to have of one metric."""

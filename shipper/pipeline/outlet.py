@@ -1,8 +1,8 @@
-"""The way from a worker's rows to one of its sinks."""
+"""The way from a worker's rows to sinks that want the same records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shipper.core.record import Batch, Row
@@ -12,23 +12,24 @@ from shipper.pipeline.filing import Filing
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """One sink of a worker: which rows it wants, how they are filed, and how they are delivered.
+    """Sinks of a worker: which rows they want, how these are filed, once for all, and how they are delivered.
 
     Attributes:
-        delivery: The sink with its queue.
+        deliveries: The sinks, each with its queue.
         filing: Makes records of rows.
-        wants: Tells whether a row is meant for the sink; `None`: all are.
+        wants: Tells whether a row is meant for the sinks; `None`: all are.
     """
 
-    delivery: Delivery
+    deliveries: Sequence[Delivery]
     filing: Filing
     wants: Callable[[Row], bool] | None = None
 
     def put(self, batch: Batch) -> bool:
-        """Queue what the sink wants of a batch; False when that is nothing."""
+        """Queue what the sinks want of a batch; False when that is nothing."""
         streams = self.filing.streams(self._wanted(batch))
         if streams:
-            self.delivery.queue.put_together(streams)
+            for delivery in self.deliveries:
+                delivery.queue.put_together(streams)
         return bool(streams)
 
     def _wanted(self, batch: Batch) -> Batch:

@@ -168,8 +168,10 @@ class Pump:
         if not (lack := self.custody.lack):
             return False
         if self.reader.state.result != "waiting":
-            text = "%s; the source is not read until there is room."
-            self.log.warning(text, lack.capitalize())
+            self.log.warning(
+                "%(lack)s; the source is not read until there is room.",
+                {"event": "reading_stopped", "lack": lack.capitalize()},
+            )
         self.reader.state.result, self.reader.state.error = "waiting", lack
         return True
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Condition
 
 from shipper.core.clock import Clock
 from shipper.core.record import Stream
 from shipper.pipeline.spool import Parcel, Shelf
+from shipper.telemetry.log.poll import followed
 
 RECORD_OVERHEAD_BYTES = 24
 """What a record costs beside its line: time, lengths and tags in the push."""
 
 PARCELS_A_COMMIT = 500
 """How many are brought to disk at once; a disk that is full is noticed without packing everything."""
+
+MOST_POLLS_REMEMBERED = 10_000
+"""Of so many parcels on disk it is remembered which poll brought them."""
 
 DISK_PAUSE_SECONDS = 1.0
 """How long to wait before a disk that cannot be read is tried again."""
@@ -100,6 +104,7 @@ class DeliveryQueue:
         self._changed = Condition()
         self._memory: deque[Parcel] = deque()
         self._flight: Flight | None = None
+        self._polls: dict[int, str] = {}
         self._turns = 0
         self._closed = False
         self._given_up = False
@@ -110,12 +115,14 @@ class DeliveryQueue:
 
     def put_together(self, streams: Sequence[Stream]) -> None:
         """Add streams that were read at once, in memory."""
-        put_ns = self._clock.now_ns()
+        put_ns, poll = self._clock.now_ns(), followed()
         with self._changed:
             for stream in streams:
                 self._turns += 1
                 for part in _parts(stream, self._batch_bytes):
-                    self._memory.append(Parcel(part, weigh(part), put_ns, turn=self._turns))
+                    self._memory.append(
+                        Parcel(part, weigh(part), put_ns, turn=self._turns, poll=poll)
+                    )
             self._changed.notify_all()
 
     @property
@@ -226,6 +233,11 @@ class DeliveryQueue:
             on_disk = self._shelf is not None and self._shelf.full
             return on_disk or sum(each.weight_bytes for each in self._memory) >= self._max_bytes
 
+    @property
+    def spool_limit_bytes(self) -> int | None:
+        """How much may wait on disk; `None` when nothing may."""
+        return None if self._shelf is None else self._shelf.max_bytes
+
     def depth(self) -> Depth:
         """Return how much waits right now."""
         with self._changed:
@@ -243,6 +255,7 @@ class DeliveryQueue:
         if self._shelf is not None and self._shelf.lines:
             parcels = self._shelf.oldest(max_weight_bytes=self._batch_bytes)
             if parcels:
+                parcels = [replace(each, poll=self._polls.get(each.number, "")) for each in parcels]
                 return Flight(parcels, join([parcel.stream for parcel in parcels]))
         if not self._memory:
             return None
@@ -268,9 +281,16 @@ class DeliveryQueue:
             if not first.number:
                 self._memory.extendleft(reversed(flight.parcels))
             return
-        remains = None if left is None else Parcel(left, weigh(left), first.put_ns, turn=first.turn)
+        remains = (
+            None
+            if left is None
+            else replace(first, stream=left, weight_bytes=weigh(left), number=0)
+        )
         if first.number and self._shelf is not None:
             self._shelf.forget(flight.parcels, left=remains)
+            if remains is None:
+                for parcel in flight.parcels:
+                    self._polls.pop(parcel.number, None)
         elif remains is not None:
             self._memory.appendleft(remains)
 
@@ -281,14 +301,23 @@ class DeliveryQueue:
             if kept is None:
                 return False
             self._flight = Flight(kept, flight.stream)
+            self._remember_polls(kept)
         while self._memory:
             some = list(islice(self._memory, PARCELS_A_COMMIT))
-            if shelf.keep(some) is None:
+            kept = shelf.keep(some)
+            if kept is None:
                 return False
+            self._remember_polls(kept)
             for _ in some:
                 self._memory.popleft()
         self._changed.notify_all()
         return True
+
+    def _remember_polls(self, kept: Sequence[Parcel]) -> None:
+        """Remember which poll brought what lies on disk now; of very much, only of the youngest."""
+        self._polls.update((parcel.number, parcel.poll) for parcel in kept if parcel.poll)
+        for number in [*islice(self._polls, max(0, len(self._polls) - MOST_POLLS_REMEMBERED))]:
+            del self._polls[number]
 
     def _only_in_memory(self) -> list[Parcel]:
         flight = self._flight

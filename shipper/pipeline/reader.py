@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from logging import Logger
@@ -12,9 +13,11 @@ from shipper.core.clock import Clock
 from shipper.core.errors import ReadRefused, SourceError, SourceTimeout, SourceUnavailable
 from shipper.core.ports import Source
 from shipper.core.record import Batch, Cursor
-from shipper.core.words import counted
+from shipper.core.secrecy import redacted
+from shipper.core.words import Count
 from shipper.pipeline.backoff import Backoff
 from shipper.telemetry import families
+from shipper.telemetry.log.poll import follow, incarnation
 from shipper.telemetry.tally import Tally
 
 NS_PER_SECOND = 1_000_000_000
@@ -73,6 +76,7 @@ class Reader:
         random: Source of the jitter.
         backoff: Waits between attempts to connect.
         state: What the last poll came to.
+        incarnation: Tells the polls of this process from those of its predecessor.
         retry_at_seconds: When to connect again, on the monotonic clock; 0 while the connection stands.
     """
 
@@ -86,6 +90,7 @@ class Reader:
     waits: bool = False
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.5, max_seconds=10.0))
     state: PollState = field(default_factory=PollState)
+    incarnation: str = field(default_factory=incarnation)
     retry_at_seconds: float = 0.0
     _open: bool = False
     _failures: int = 0
@@ -102,6 +107,7 @@ class Reader:
             SourceRefused: The source can never work here.
             SourceEnded: Nothing more will come, as it was ordered.
         """
+        follow(f"{self.metric}-{self.incarnation}.{self.state.polls + 1}")
         began = self.clock.monotonic_seconds()
         self.pulse.poll_began()
         try:
@@ -149,23 +155,41 @@ class Reader:
     def _failed(self, result: str, error: SourceError) -> None:
         self.tally.count(families.POLLS, self.metric, result)
         self._failures += 1
-        text = str(error)
-        if text != self.state.error:
-            self.log.warning("The poll failed: %s.", text.rstrip("."))
+        text = redacted(str(error))
+        level = logging.DEBUG if text == self.state.error else logging.WARNING
+        self.log.log(
+            level,
+            "The poll failed: %(error)s.",
+            {"event": "poll_failed", "error": text.rstrip("."), "result": result},
+        )
         self.state.result, self.state.error, self.state.rows = result, text, 0
         self.state.ended_ns = self.clock.now_ns()
 
     def _succeeded(self, batch: Batch) -> None:
         if self._failures:
-            self.log.info("Polls succeed again after %s.", counted(self._failures, "failure"))
+            self.log.info(
+                "Polls succeed again after %(failures)s.",
+                {"event": "polls_recovered", "failures": Count(self._failures, "failure")},
+            )
         self._failures = 0
         self.retry_at_seconds = 0.0
         received = len(batch.rows) + len(batch.refused)
         self.state.result, self.state.error, self.state.rows = "ok", "", received
         self.state.ended_ns = self.clock.now_ns()
         self._count(batch, received)
-        if not received and not self.waits:
-            self.log.debug("The poll brought no rows; nothing is sent.")
+        if received:
+            self.log.debug(
+                "The poll brought %(rows)s in %(seconds).3f s.",
+                {
+                    "event": "poll_succeeded",
+                    "rows": Count(received, "row"),
+                    "seconds": self.state.took_seconds,
+                },
+            )
+        elif not self.waits:
+            self.log.debug(
+                "The poll brought no rows; nothing is sent.", {"event": "poll_succeeded", "rows": 0}
+            )
 
     def _count(self, batch: Batch, received: int) -> None:
         tally, metric = self.tally, self.metric

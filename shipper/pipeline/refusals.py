@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from shipper.core.clock import Clock
 from shipper.core.ports import Rejection
 from shipper.core.record import Stream
-from shipper.core.words import counted
+from shipper.core.words import Count
 from shipper.pipeline.dead_letter import rfc3339
 from shipper.telemetry import families
 from shipper.telemetry.tally import Tally
@@ -126,8 +126,9 @@ class Refusals:
             kept = self.letterbox.add(stream, rejections, sink=self.sink)
         except OSError as error:
             if not self._unwritten:
-                text = "Dead letters cannot be written: %s. They wait in memory."
-                self.log.error(text, error.strerror)  # noqa: TRY400 - no traceback for operators
+                text = "Dead letters cannot be written: %(error)s. They wait in memory."
+                fields = {"event": "dead_letters_unwritten", "error": error.strerror}
+                self.log.error(text, fields)  # noqa: TRY400 - no traceback for operators
             return False
         self.tally.count(families.DEAD_LETTERS, self.metric, self.sink, by=kept)
         self._lost(len(rejections) - kept, "full", "there is no room for them any more")
@@ -144,7 +145,10 @@ class Refusals:
         if lines:
             self.tally.count(families.DEAD_LETTERS_LOST, self.metric, reason, by=lines)
             if self._is_news(f"lost {reason}"):
-                self.log.error("%d dead letters are lost: %s.", lines, why)
+                self.log.error(
+                    "%(lines)d dead letters are lost: %(reason)s.",
+                    {"event": "dead_letters_lost", "lines": lines, "reason": why},
+                )
 
     def _tell(self, written: int, rejections: Sequence[Rejection]) -> None:
         alike: dict[str, list[Rejection]] = {}
@@ -153,11 +157,15 @@ class Refusals:
         for reason, members in alike.items():
             if self._is_news(reason):
                 self.log.warning(
-                    "%s refused %d of %s for good: %s",
-                    self.sink,
-                    len(members),
-                    counted(max(written, self.received), "line"),
-                    ": ".join(filter(None, (reason, members[0].answer.rstrip(".")))),
+                    "%(sink)s refused %(lines)d of %(of)s for good: %(error)s",
+                    {
+                        "event": "lines_refused",
+                        "sink": self.sink,
+                        "lines": len(members),
+                        "of": Count(max(written, self.received), "line"),
+                        "reason": reason,
+                        "error": ": ".join(filter(None, (reason, members[0].answer.rstrip(".")))),
+                    },
                 )
 
     def _is_news(self, topic: str) -> bool:
@@ -170,9 +178,12 @@ class Refusals:
     def _restamped(self, stream: Stream, late: Sequence[Rejection]) -> Stream:
         if self._is_news("restamped"):
             self.log.warning(
-                "%s refused %s as too late: given the present time.",
-                self.sink,
-                counted(len(late), "line"),
+                "%(sink)s refused %(lines)s as too late: given the present time.",
+                {
+                    "event": "lines_restamped",
+                    "sink": self.sink,
+                    "lines": Count(len(late), "line"),
+                },
             )
         return restamped(stream, [one.index for one in late], self.clock.now_ns())
 

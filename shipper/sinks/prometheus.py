@@ -20,6 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from shipper.core.clock import Clock, SystemClock
 from shipper.telemetry.families import LINES_DROPPED, MEMORY_LINES, Family
 from shipper.telemetry.tally import Snapshot, Values
 
@@ -47,7 +48,8 @@ class _Origin:
 class Exposition(Collector):
     """The metrics page: takes snapshots from many processes and shows them as one."""
 
-    def __init__(self, families: Iterable[Family]) -> None:
+    def __init__(self, families: Iterable[Family], clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._families = {family.name: family for family in families}
         self._origins: dict[str, _Origin] = {}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -58,7 +60,7 @@ class Exposition(Collector):
         known = self._origins.setdefault(origin, _Origin(incarnation))
         if known.incarnation != incarnation:
             parts = [known.carried, known.newest, _lost(known.newest)]
-            known.carried = self._sum(parts, gauges=False)
+            known.carried = self._sum(parts, carried=True)
             known.incarnation, known.outdated = incarnation, set()
         known.newest = {
             name: series
@@ -97,21 +99,24 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield one family after the other, as `prometheus_client` asks for them."""
         parts = [part for each in self._origins.values() for part in (each.carried, each.newest)]
-        total = self._sum(parts, gauges=True)
+        total = self._sum(parts)
         for name, family in self._families.items():
             yield _metric(family, total.get(name, []))
 
-    def _sum(self, snapshots: Iterable[Snapshot], *, gauges: bool) -> Snapshot:
+    def _sum(self, snapshots: Iterable[Snapshot], *, carried: bool = False) -> Snapshot:
+        """Add snapshots up: all that is fresh, or of it what outlives the process that told it."""
+        now = self._clock.monotonic_seconds()
         summed: dict[str, dict[Values, list[float]]] = defaultdict(dict)
         for snapshot in snapshots:
             for name, series in snapshot.items():
-                if name in self._families and (gauges or self._families[name].kind != "gauge"):
-                    _add(summed[name], series)
+                family = self._families.get(name)
+                if family is not None and not (carried and family.vanishes):
+                    _add(summed[name], _fresh(family, series, now))
         return {name: list(series.items()) for name, series in summed.items()}
 
 
 def _meaning(family: Family) -> tuple[object, ...]:
-    return family.kind, family.labels, family.buckets
+    return family.kind, family.labels, family.buckets, family.absolute
 
 
 def _fits(family: Family | None, series: Iterable[tuple[Values, list[float]]]) -> bool:
@@ -119,6 +124,7 @@ def _fits(family: Family | None, series: Iterable[tuple[Values, list[float]]]) -
     if family is None:
         return False
     width = len(family.buckets) + 2 if family.kind == "histogram" else 1
+    width += family.stale_after_seconds is not None
     return all(
         len(values) == len(family.labels) and len(numbers) == width for values, numbers in series
     )
@@ -131,6 +137,16 @@ def _lost(newest: Snapshot) -> Snapshot:
         ((values[0], "worker_ended"), numbers) for values, numbers in waiting if numbers[0]
     ]
     return {LINES_DROPPED.name: lost}
+
+
+def _fresh(
+    family: Family, series: Iterable[tuple[Values, list[float]]], now: float
+) -> Iterable[tuple[Values, list[float]]]:
+    """Leave out what nothing was heard of for too long, and the moments with it."""
+    stale_seconds = family.stale_after_seconds
+    if stale_seconds is None:
+        return series
+    return [(values, [number]) for values, (number, heard) in series if now - heard < stale_seconds]
 
 
 def _add(series: dict[Values, list[float]], more: Iterable[tuple[Values, list[float]]]) -> None:

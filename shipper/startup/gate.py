@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -14,6 +14,7 @@ from time import sleep
 
 from shipper.core.checks import Check, Finding, Outcome
 from shipper.core.clock import Clock
+from shipper.core.secrecy import redacted
 
 CHECK_SECONDS = 15.0
 """How long one check may take; a silent far end is told apart from a slow one within this time."""
@@ -130,8 +131,9 @@ def _attempt_all(checks: Sequence[Check], check_seconds: float, answers: Connect
             finding = check.attempt(check_seconds)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one check must not hide the others
             finding = Finding(Outcome.FAILED, f"the check itself failed: {error!r}")
+        told = replace(finding, text=redacted(finding.text), hint=redacted(finding.hint))
         with lock:
-            answers.send((index, finding))
+            answers.send((index, told))
 
     threads = [
         Thread(target=attempt, args=(index, check), daemon=True)

@@ -21,17 +21,22 @@ MARKS = {
 }
 
 
+NAME_WIDTH = 23
+"""Room for the names of most checks."""
+
+
 def show(verdicts: Sequence[Verdict], console: Console) -> None:
     """Print one row per check, with a hint under every row that needs one; unwrapped where no terminal is."""
     if not console.is_terminal:
+        width = max((NAME_WIDTH, *(len(verdict.check.name) for verdict in verdicts)))
         for verdict in verdicts:
             word, _ = MARKS[verdict.finding.outcome]
             finding = verdict.finding
             text, hint = harmless(finding.text), harmless(finding.hint)
-            line = f" {word:<6} {verdict.check.name:<23} {verdict.seconds:5.2f} s  {text}"
+            line = f" {word:<6} {verdict.check.name:<{width}} {verdict.seconds:5.2f} s  {text}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             if hint:
-                line = f"{'':42}hint: {hint}"
+                line = f"{'':{width + 19}}hint: {hint}"
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, show_header=False, expand=False)

@@ -34,8 +34,14 @@ def current_database(
     try:
         if not versions.is_current(database, branch):
             versions.upgrade(url, branch, connect_timeout_seconds=connect_timeout_seconds)
-            text = "The tables of %s are at version %s now."
-            log.info(text, shown(url), versions.head(branch))
+            log.info(
+                "The tables of %(database)s are at version %(version)s now.",
+                {
+                    "event": "tables_upgraded",
+                    "database": shown(url),
+                    "version": versions.head(branch),
+                },
+            )
     except BaseException:
         database.close()
         raise

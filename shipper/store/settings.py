@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 
+SINK_NAME = "store"
+"""What counters, spool and dead letters call the store."""
+
 FILE_NAME = "store.db"
 """The SQLite file in the state directory that is used where no other database is named."""
 

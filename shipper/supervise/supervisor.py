@@ -101,8 +101,8 @@ class Supervisor:
         """Stop all workers, attendants last; a second `stop` ends them at once."""
         self.notifier.stopping()
         self.log.info(
-            "Stopping. Lines that wait are delivered for up to %g s; a second signal ends that at once.",
-            self.drain_seconds,
+            "Stopping. Lines that wait are delivered for up to %(seconds)g s; a second signal ends that at once.",
+            {"event": "stopping", "seconds": self.drain_seconds},
         )
         for attendants in (False, True):
             for plan in self.plans:
@@ -170,14 +170,26 @@ class Supervisor:
     def _tell_end(self, name: str) -> None:
         worker = self.workers[name]
         if worker.phase is Phase.FAILED:
-            self.log.error("Worker %s: %s. It is not started again.", name, worker.reason)
+            self.log.error(
+                "Worker %(worker)s: %(reason)s. It is not started again.",
+                {"event": "worker_given_up", "worker": name, "reason": worker.reason},
+            )
             return
         if worker.phase is Phase.ENDED:
-            self.log.info("Worker %s: %s. It is not started again.", name, worker.reason)
+            self.log.info(
+                "Worker %(worker)s: %(reason)s. It is not started again.",
+                {"event": "worker_ended", "worker": name, "reason": worker.reason},
+            )
             return
         wait_seconds = worker.due_seconds - self.clock.monotonic_seconds()
         self.log.warning(
-            "Worker %s: %s. It is started again in %.1f s.", name, worker.reason, wait_seconds
+            "Worker %(worker)s: %(reason)s. It is started again in %(seconds).1f s.",
+            {
+                "event": "worker_died",
+                "worker": name,
+                "reason": worker.reason,
+                "seconds": wait_seconds,
+            },
         )
 
     def _all_are_over(self) -> bool:
@@ -191,7 +203,9 @@ class Supervisor:
             return False
         if phases == {Phase.FAILED}:
             raise EveryWorkerGaveUp("every worker gave up; the log says why")
-        self.log.info("No worker is left to keep alive: all have come to their end.")
+        self.log.info(
+            "No worker is left to keep alive: all have come to their end.", {"event": "all_ended"}
+        )
         return True
 
     # Following a new configuration
@@ -204,12 +218,13 @@ class Supervisor:
         try:
             wanted = self.replan()
         except ConfigError as error:
-            self.log.error("Nothing was reloaded: %s", error)  # noqa: TRY400 - no traceback for operators
+            fields = {"event": "reload_refused", "error": str(error)}
+            self.log.error("Nothing was reloaded: %(error)s", fields)  # noqa: TRY400 - no traceback for operators
             return
         given_up = {name for name, each in self.workers.items() if each.phase.is_final}
         change = replan(self.plans, wanted, given_up=given_up)
         self._follow(change)
-        self.log.info("Reloaded: %s.", change.summary())
+        self.log.info("Reloaded: %(summary)s.", {"event": "reloaded", "summary": change.summary()})
 
     def _follow(self, change: Replan) -> None:
         for name in (*change.removed, *change.changed):
@@ -233,7 +248,7 @@ class Supervisor:
             # It is frozen. Its successor starts with the news.
             self._kill(plan.name)
         except OSError:
-            self.log.debug("Worker %s is already gone.", plan.name)
+            self._tell_gone(plan.name)
 
     # Letting them go
 
@@ -243,7 +258,7 @@ class Supervisor:
         try:
             child.tell("stop")
         except OSError:
-            self.log.debug("Worker %s is already gone.", name)
+            self._tell_gone(name)
         child.told_seconds = self.clock.monotonic_seconds()
         self._leaving[name] = child
 
@@ -252,7 +267,8 @@ class Supervisor:
         while self._leaving:
             if words.count("stop") > 1:
                 self.log.warning(
-                    "Stopped at once by a second signal; what waits on disk stays there for the next start."
+                    "Stopped at once by a second signal; what waits on disk stays there for the next start.",
+                    {"event": "stopped_at_once"},
                 )
                 return False
             self._see_off_leaving()
@@ -268,8 +284,16 @@ class Supervisor:
             if sight.exit_code is None:
                 if not self._overstays(sight, now - child.told_seconds):
                     continue
-                self.log.warning("Worker %s did not stop in time and was killed.", name)
+                self.log.warning(
+                    "Worker %(worker)s did not stop in time and was killed.",
+                    {"event": "worker_killed", "worker": name},
+                )
             self._leaving.pop(name).end()
+
+    def _tell_gone(self, name: str) -> None:
+        self.log.debug(
+            "Worker %(worker)s is already gone.", {"event": "worker_gone", "worker": name}
+        )
 
     def _overstays(self, sight: Sight, waited_seconds: float) -> bool:
         stuck = waited_seconds > STUCK_POLL_SECONDS and lifecycle.overdue(sight, STUCK_POLL_SECONDS)

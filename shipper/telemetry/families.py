@@ -35,6 +35,8 @@ class Family:
         help: The sentence beside the name.
         labels: Names of its labels, in order.
         buckets: Upper bounds of a histogram's buckets, ascending, without infinity.
+        absolute: Whether a counter shows what the far end has counted, and not what we have.
+        stale_after_seconds: After how long without news a series is not shown any more.
     """
 
     name: str
@@ -42,6 +44,13 @@ class Family:
     help: str
     labels: tuple[str, ...] = ("metric",)
     buckets: tuple[float, ...] = ()
+    absolute: bool = False
+    stale_after_seconds: float | None = None
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether a series is gone with the process that told it; what we have counted is carried over instead."""
+        return self.kind == "gauge" or self.absolute
 
 
 def _counter(name: str, sentence: str, *labels: str) -> Family:
@@ -77,6 +86,11 @@ LABEL_OVERFLOWS = _counter(
     "Values of a label field beyond max_label_values, sent as structured metadata.",
     "field",
 )
+METRIC_SERIES_DROPPED = _counter(
+    "shipper_metric_series_dropped_total",
+    "Numbers from columns that were left out because their series would have been beyond max_series.",
+    "name",
+)
 PUSH_SECONDS = _histogram(
     "shipper_push_duration_seconds", "How long one push to a sink took.", "sink"
 )
@@ -91,6 +105,9 @@ SPOOL_LINES = _gauge(
     "shipper_spool_lines", "Lines waiting for a sink, on disk and in memory.", "sink"
 )
 SPOOL_BYTES = _gauge("shipper_spool_bytes", "Bytes of lines waiting for a sink.", "sink")
+SPOOL_LIMIT = _gauge(
+    "shipper_spool_limit_bytes", "How many bytes of lines may wait on disk for a sink.", "sink"
+)
 MEMORY_LINES = _gauge(
     "shipper_memory_lines", "Those of the waiting lines that are not on disk.", "sink"
 )
@@ -171,12 +188,14 @@ FAMILIES = (
     LINES_CUT,
     SEQUENCE_GAPS,
     LABEL_OVERFLOWS,
+    METRIC_SERIES_DROPPED,
     PUSH_SECONDS,
     PUSH_RETRIES,
     DEAD_LETTERS,
     DEAD_LETTERS_LOST,
     SPOOL_LINES,
     SPOOL_BYTES,
+    SPOOL_LIMIT,
     MEMORY_LINES,
     LINES_RECOVERED,
     SPOOL_DAMAGED,

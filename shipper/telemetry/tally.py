@@ -8,7 +8,7 @@ few microseconds. The web process turns snapshots into the page with `prometheus
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 from shipper.telemetry.families import Family
@@ -19,7 +19,8 @@ Values = tuple[str, ...]
 Snapshot = dict[str, list[tuple[Values, list[float]]]]
 """Family name to its series: label values, and `[value]` or, for a histogram, `[*bucket counts, sum]`.
 
-The bucket counts are not cumulative, and the last of them counts what lies above every bound.
+The bucket counts are not cumulative, and the last of them counts what lies above every bound. What can become stale is
+`[value, moment]`, the moment it was heard, in seconds of the clock that all processes of a machine share.
 """
 
 
@@ -42,8 +43,14 @@ class Tally:
 
     def show_only(self, family: Family, series: Mapping[Values, float]) -> None:
         """Set a gauge to exactly these series; others of it vanish."""
+        self.show_series(family, {values: [value] for values, value in series.items()})
+
+    def show_series(self, family: Family, series: Mapping[Values, Sequence[float]]) -> None:
+        """Set what a family shows to exactly these series, each with all its numbers."""
         with self._lock:
-            self._families[family.name] = {values: [value] for values, value in series.items()}
+            self._families[family.name] = {
+                values: list(numbers) for values, numbers in series.items()
+            }
 
     def observe(self, family: Family, *values: str, value: float) -> None:
         """Add one observation to a histogram."""

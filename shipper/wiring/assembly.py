@@ -51,7 +51,7 @@ def build_pump(
         cursor=_resumed(spool, entry, log) if entry.keeps_cursor else None,
     )
     reader = _reader(assignment, pulse, log, tally, clock)
-    filing = outlets[0].filing if entry.ship else None
+    filing = outlets[0].filing if assignment.lokis else None
     desk.watch(reader.state, custody.deliveries, filing=filing, waits=entry.waits)
     return Pump(
         metric=assignment.metric,
@@ -59,7 +59,7 @@ def build_pump(
         schedule=Schedule(assignment.first_seconds, entry.every_seconds),
         timeout_seconds=entry.poll_timeout_seconds,
         custody=custody,
-        observe=_observer(entry, tally, show),
+        observe=_observer(assignment, tally, log, show),
         tally=tally,
         report=desk.report,
         log=log,
@@ -105,10 +105,15 @@ def _reader(
 
 
 def _observer(
-    entry: SourceSettings, tally: Tally, show: Callable[[Sequence[Row]], None] | None
+    assignment: Assignment,
+    tally: Tally,
+    log: Logger,
+    show: Callable[[Sequence[Row]], None] | None,
 ) -> Callable[[Batch | None], None]:
     """Return what makes metrics of columns, and shows rows where somebody looks on."""
-    columns = ColumnMetrics(entry.metrics, tally, source_waits=entry.waits)
+    entry = assignment.entry
+    asked = entry.column_metrics(assignment.section)
+    columns = ColumnMetrics(assignment.metric, asked, tally, log=log, source_waits=entry.waits)
 
     def observe(batch: Batch | None) -> None:
         if batch is None:
@@ -128,7 +133,8 @@ def _resumed(spool: Spool, entry: SourceSettings, log: Logger) -> Cursor | None:
         return None
     if checkpoint.kind != entry.type:
         log.warning(
-            "The cursor on disk is of a source of type %s; this one begins anew.", checkpoint.kind
+            "The cursor on disk is of a source of type %(kind)s; this one begins anew.",
+            {"event": "cursor_foreign", "kind": checkpoint.kind},
         )
         return None
     return checkpoint.cursor

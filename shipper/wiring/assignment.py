@@ -20,7 +20,7 @@ class Assignment:
         metric: The entry's name.
         entry: The entry.
         section: The settings that all entries of its kind share.
-        loki: Where lines go.
+        lokis: Where lines go; none for a metric that is not shipped.
         store: Where records are kept in SQL, if they are.
         labels: The labels of every line.
         first_seconds: When the first poll is due, on the monotonic clock; restarts keep to the same grid.
@@ -35,7 +35,7 @@ class Assignment:
     metric: str
     entry: SourceSettings
     section: Settings | None
-    loki: LokiSettings
+    lokis: tuple[LokiSettings, ...]
     store: StoreSettings
     labels: Mapping[str, str]
     first_seconds: float

@@ -20,6 +20,7 @@ from rich.text import Text
 from shipper.config.override import Override
 from shipper.core.errors import StartupError
 from shipper.core.words import counted, printable
+from shipper.demo import stage as far_ends
 from shipper.demo.stage import Stage
 from shipper.startup.surroundings import listen
 from shipper.wiring.gate import Surroundings
@@ -29,6 +30,11 @@ from shipper.wiring.settings import RunSettings
 REFRESH_SECONDS = 0.5
 USUAL_HTTP_PORT = 9108
 STYLES = {"ok": "green", "error": "red", "timeout": "red", "running": "green"}
+
+
+def demo_config() -> Path:
+    """Return the configuration that the demo runs when there is no other."""
+    return Path(far_ends.__file__).with_name("monitor_input.json")
 
 
 def demonstrate(
@@ -56,9 +62,10 @@ def _staged(
     settings: RunSettings, given: Mapping[str, Any], stage: Stage, folder: Path
 ) -> RunSettings:
     """Return the settings pointed at the stage, keeping what else the operator asked for."""
-    pointed = {
+    pointed: dict[tuple[str, str], object] = {
         ("sqream", "host"): "127.0.0.1",
         ("sqream", "port"): stage.sqream_port,
+        ("sqream", "ready_metrics"): True,
         ("loki", "url"): f"http://127.0.0.1:{stage.loki_port}",
     }
     if given["http_port"] is None:

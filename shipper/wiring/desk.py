@@ -14,6 +14,7 @@ from shipper.pipeline.queue import Depth
 from shipper.pipeline.reader import NS_PER_SECOND, PollState
 from shipper.pipeline.showing import Show
 from shipper.telemetry import families
+from shipper.telemetry.log import tell_due
 from shipper.telemetry.tally import Tally
 
 
@@ -58,7 +59,8 @@ class Desk:
         self._poll, self._deliveries, self._filing, self._waits = poll, deliveries, filing, waits
 
     def report(self) -> None:
-        """Send what there is to show, with everything counted so far."""
+        """Send what there is to show, with everything counted so far, and tell what repeats itself."""
+        tell_due()
         waiting = self._show_queues()
         poll = self._poll
         until_next = poll.next_seconds - self.clock.monotonic_seconds()
@@ -108,6 +110,8 @@ class Desk:
             self.tally.show(families.MEMORY_LINES, *place, value=depth.memory_lines)
             self.tally.show(families.SPOOL_LINES, *place, value=depth.lines)
             self.tally.show(families.SPOOL_BYTES, *place, value=depth.weight_bytes)
+            if (limit_bytes := delivery.queue.spool_limit_bytes) is not None:
+                self.tally.show(families.SPOOL_LIMIT, *place, value=limit_bytes)
             self.tally.show(families.OLDEST_UNSENT, *place, value=depth.oldest_seconds)
             depths.append(depth)
         return depths

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from logging import getLogger
 
 from rich.console import Console
 
@@ -147,7 +148,9 @@ def _samples(configuration: Configuration, poll: Poll) -> list[str]:
     tally = Tally()
     tally.count(names.POLLS, poll.metric, "ok")
     tally.count(names.ROWS, poll.metric, by=len(poll.batch.rows))
-    ColumnMetrics(poll.entry.metrics, tally).observe(replace(poll.batch, more=False))
+    asked = poll.entry.column_metrics(configuration.section_of(poll.entry))
+    columns = ColumnMetrics(poll.metric, asked, tally, log=getLogger("shipper"))
+    columns.observe(replace(poll.batch, more=False))
     exposition = Exposition(families(configuration))
     exposition.take(poll.metric, 1, tally.snapshot())
     lines = exposition.page().decode().splitlines()

@@ -21,7 +21,6 @@ from shipper.core.clock import SystemClock
 from shipper.core.errors import StartupError
 from shipper.core.words import size
 from shipper.sinks.loki.check import NOT_TRIED
-from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.store.building import store_checks
 from shipper.startup.gate import Gate, Verdict
 from shipper.startup.surroundings import (
@@ -34,6 +33,7 @@ from shipper.startup.surroundings import (
 from shipper.startup.table import show
 from shipper.store.settings import StoreSettings
 from shipper.supervise.signals import signal_words
+from shipper.wiring.destinations import lokis, lokis_of
 from shipper.wiring.settings import RunSettings
 
 TAKEN = TypeVar("TAKEN", StateDir, socket.socket)
@@ -134,15 +134,21 @@ def _checks(configuration: Configuration, state_dir: Path) -> list[Check]:
         }
         first: SourceSettings = next(iter(entries.values()))
         checks.extend(first.checks(configuration.section_of(first), entries))
-    shipped = [entry for entry in configuration.metrics.values() if entry.ship]
-    if shipped:
-        with_metadata = any(
-            entry.metadata_fields or entry.label_fields or entry.gives_metadata for entry in shipped
-        )
-        checks.extend(configuration.section("loki", LokiSettings).checks(metadata=with_metadata))
+    for loki in lokis(configuration):
+        shipped = [
+            entry
+            for name, entry in configuration.metrics.items()
+            if loki in lokis_of(configuration, name)
+        ]
+        if shipped:
+            checks.extend(loki.checks(metadata=any(map(_has_metadata, shipped))))
     store = configuration.section("store", StoreSettings)
     checks.extend(store_checks(store, state_dir, _table_sets(configuration)))
     return checks
+
+
+def _has_metadata(entry: SourceSettings) -> bool:
+    return bool(entry.metadata_fields or entry.label_fields or entry.gives_metadata)
 
 
 def _table_sets(configuration: Configuration) -> Mapping[str, bool]:

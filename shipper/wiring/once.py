@@ -36,6 +36,7 @@ from shipper.telemetry import families
 from shipper.telemetry.families import Family
 from shipper.telemetry.log import start_logging
 from shipper.telemetry.tally import Tally
+from shipper.wiring.destinations import lokis, lokis_of
 from shipper.wiring.dry_run import Poll, show, show_verdict
 from shipper.wiring.outlets import (
     Limits,
@@ -73,17 +74,7 @@ def poll_once(
     log = logging.getLogger(f"shipper.{metric}")
     with _read(configuration, metric, settings.state_dir, console) as (source, batch):
         if dry_run:
-            rules = filing_rules(entry, fixed_labels(configuration)[metric])
-            filing = Filing(
-                rules,
-                lambda _name: None,
-                partial(warn_of_unknown_fields, log),
-                partial(warn_of_no_times, log),
-            )
-            poll = Poll(metric, entry, batch, filing.streams(batch))
-            show(console, configuration, poll)
-            if verdict:
-                show_verdict(console, configuration.section("loki", LokiSettings), poll)
+            _rehearse(console, configuration, metric, batch, verdict=verdict)
             return
         once = _Once(settings, configuration, metric, entry, log)
         console.print(once.delivered(batch), highlight=False, soft_wrap=True)
@@ -93,6 +84,24 @@ def poll_once(
             source.acknowledge(batch.cursor)
         if once.refused:
             raise StartupError(f"{counted(once.refused, 'line')} refused for good: see {once.path}")
+
+
+def _rehearse(
+    console: Console, configuration: Configuration, metric: str, batch: Batch, *, verdict: bool
+) -> None:
+    """Print what would become of a batch, and where `verdict` is asked for, what every Loki would say to it."""
+    entry, log = configuration.metrics[metric], logging.getLogger(f"shipper.{metric}")
+    filing = Filing(
+        filing_rules(entry, fixed_labels(configuration)[metric]),
+        lambda _name: None,
+        partial(warn_of_unknown_fields, log),
+        partial(warn_of_no_times, log),
+    )
+    poll = Poll(metric, entry, batch, filing.streams(batch))
+    show(console, configuration, poll)
+    if verdict:
+        for loki in lokis_of(configuration, metric) or lokis(configuration)[:1]:
+            show_verdict(console, loki, poll)
 
 
 @contextmanager
@@ -139,12 +148,14 @@ class _Once:
         said = [f"{counted(len(batch.rows), 'row')} polled"]
         if batch.refused:
             said.append(self._set_aside(batch))
-        if self.entry.ship:
-            said.append(f"{counted(self._deliver(batch, self._loki()), 'line')} delivered")
+        found = lokis_of(self.configuration, self.metric)
+        for loki in found:
+            lines = counted(self._deliver(batch, self._loki(loki)), "line")
+            where = f" to {loki.sink_name}" if len(found) > 1 else ""
+            said.append(f"{lines} delivered{where}")
         if self.entry.store is not None:
-            said.append(
-                f"{counted(self._deliver(batch, self._store(self.entry.store)), 'record')} kept"
-            )
+            records = counted(self._deliver(batch, self._store(self.entry.store)), "record")
+            said.append(f"{records} kept")
         if len(said) == 1 and not self.entry.ship:
             return f"{said[0]}; this metric is not shipped."
         return f"{', '.join(said)}."
@@ -162,13 +173,12 @@ class _Once:
                 f"{self.path} cannot be written, and what was refused has to go there"
             )
 
-    def _loki(self) -> Outlet:
+    def _loki(self, loki: LokiSettings) -> Outlet:
         rules = filing_rules(self.entry, fixed_labels(self.configuration)[self.metric])
         unknown = partial(warn_of_unknown_fields, self.log)
         untimed = partial(warn_of_no_times, self.log)
-        loki = self.configuration.section("loki", LokiSettings)
         delivery = self._delivery(loki.build(), loki)
-        return Outlet(delivery, Filing(rules, lambda _name: None, unknown, untimed))
+        return Outlet([delivery], Filing(rules, lambda _name: None, unknown, untimed))
 
     def _store(self, name: str) -> Outlet:
         store = self.configuration.section("store", StoreSettings)
@@ -177,7 +187,7 @@ class _Once:
 
     def _deliver(self, batch: Batch, outlet: Outlet) -> int:
         """Deliver what an outlet wants of a batch and return how many records were taken."""
-        delivery = outlet.delivery
+        (delivery,) = outlet.deliveries
         delivery.start()
         outlet.put(batch)
         left, name = delivery.finish(DELIVER_SECONDS), delivery.sink.name
@@ -208,14 +218,15 @@ class _Once:
         )
 
     def _refusals(self, sink: str) -> Refusals:
-        loki, clock = self.configuration.section("loki", LokiSettings), SystemClock()
+        clock = SystemClock()
+        limit = max(loki.dead_letter_max_bytes for loki in lokis(self.configuration))
         return Refusals(
             metric=self.metric,
             sink=sink,
             tally=Tally(),
             log=self.log,
             clock=clock,
-            letterbox=DeadLetters(self.path, max_bytes=loki.dead_letter_max_bytes, clock=clock),
+            letterbox=DeadLetters(self.path, max_bytes=limit, clock=clock),
         )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from shipper.config.models import SourceSettings
 from shipper.core.clock import Clock
 from shipper.core.ports import Sink
-from shipper.core.words import counted
+from shipper.core.words import Count
 from shipper.pipeline.circuit import SUFFIX, Circuit
 from shipper.pipeline.dead_letter import DeadLetters, path_of
 from shipper.pipeline.delivery import Delivery
@@ -76,38 +76,45 @@ class Workbench:
     clock: Clock
 
     def outlets(self) -> Sequence[Outlet]:
-        """Return an outlet for every sink that the entry asks for."""
-        entry = self.assignment.entry
-        outlets = [self._loki()] if entry.ship else []
-        if entry.store is not None:
-            outlets.append(self._store(entry.store))
+        """Return the ways to every sink that the entry asks for: first to Loki, then to the store."""
+        assignment = self.assignment
+        outlets = [self._lokis(assignment.lokis)] if assignment.lokis else []
+        if assignment.entry.store is not None:
+            outlets.append(self._store(assignment.entry.store))
         return outlets
 
     def inputs(self) -> Inputs:
         """Return where what is no row goes."""
-        limit = self.assignment.loki.dead_letter_max_bytes
+        sinks: Sequence[Limits] = self.assignment.lokis or [self.assignment.store]
+        limit = max(sink.dead_letter_max_bytes for sink in sinks)
         return Inputs(self._refusals(SOURCE, limit, "dead_letter"), self.assignment.labels)
 
-    def _loki(self) -> Outlet:
-        loki, entry = self.assignment.loki, self.assignment.entry
+    def _lokis(self, lokis: Sequence[LokiSettings]) -> Outlet:
+        """Return the way to one Loki or several, which get the same lines, each in its own time."""
         metric, log, tally = self.assignment.metric, self.log, self.desk.tally
         filing = Filing(
-            filing_rules(entry, self.assignment.labels),
+            filing_rules(self.assignment.entry, self.assignment.labels),
             partial(_overflowed, metric, log, tally, set()),
             partial(warn_of_unknown_fields, log),
             partial(warn_of_no_times, log),
         )
+        # Whoever looks on sees a line once: when the first Loki took it.
+        shows = [self.desk.show, *[None] * (len(lokis) - 1)]
+        return Outlet(
+            [self._loki(loki, show) for loki, show in zip(lokis, shows, strict=True)], filing
+        )
+
+    def _loki(self, loki: LokiSettings, show: Show | None) -> Delivery:
         path = circuit_path(self.assignment.state_dir, loki)
-        too_old = entry.too_old or loki.too_old
-        delivery = self._delivery(loki.build(), loki, path, too_old, show=self.desk.show)
-        return Outlet(delivery, filing)
+        too_old = self.assignment.entry.too_old or loki.too_old
+        return self._delivery(loki.build(), loki, path, too_old, show=show)
 
     def _store(self, name: str) -> Outlet:
         assignment, store = self.assignment, self.assignment.store
         path = _circuit(assignment.state_dir, f"{store.shown(assignment.state_dir)} {name}")
         sink = build_store(store, assignment.state_dir, name, self.log)
         # Whoever looks on sees a line once: when Loki took it, or the store where it goes there alone.
-        show = None if assignment.entry.ship else self.desk.show
+        show = None if assignment.lokis else self.desk.show
         delivery = self._delivery(sink, store, path, "dead_letter", prepare=sink.prepare, show=show)
         return store_outlet(delivery, name)
 
@@ -146,8 +153,10 @@ class Workbench:
     def _shelf(self, sink: str, max_bytes: int) -> Shelf:
         shelf = Shelf(self.spool, sink, max_bytes=max_bytes)
         if shelf.lines and self.spool.of_earlier_run:
-            text = "On disk for %s, and delivered first: %s of an earlier run."
-            self.log.info(text, sink, counted(shelf.lines, "line"))
+            self.log.info(
+                "On disk for %(sink)s, and delivered first: %(lines)s of an earlier run.",
+                {"event": "lines_recovered", "sink": sink, "lines": Count(shelf.lines, "line")},
+            )
             self.desk.tally.count(
                 families.LINES_RECOVERED, self.assignment.metric, sink, by=shelf.lines
             )
@@ -156,8 +165,10 @@ class Workbench:
     def _circuit(self, path: Path, sink: str, random: Random) -> Circuit:
         circuit = Circuit(path, clock=self.clock, random=random)
         if circuit.alone_because:
-            text = "What %s does is not shared with other workers: %s."
-            self.log.warning(text, sink.capitalize(), circuit.alone_because)
+            self.log.warning(
+                "What %(sink)s does is not shared with other workers: %(error)s.",
+                {"event": "circuit_alone", "sink": sink, "error": circuit.alone_because},
+            )
         return circuit
 
     def _refusals(self, sink: str, max_bytes: int, too_old: TooOld) -> Refusals:
@@ -177,7 +188,7 @@ def store_outlet(delivery: Delivery, name: str) -> Outlet:
     """Return the outlet to a set of tables, which gets all fields, and the moment of the read as the time."""
     # The label only names what may wait together.
     filing = Filing(FilingRules({"store": name}), lambda _field: None)
-    return Outlet(delivery, filing, wanted_by(name))
+    return Outlet([delivery], filing, wanted_by(name))
 
 
 def filing_rules(entry: SourceSettings, labels: Mapping[str, str]) -> FilingRules:
@@ -201,18 +212,20 @@ def circuit_path(state_dir: Path, loki: LokiSettings) -> Path:
 def warn_of_unknown_fields(log: Logger, missing: Sequence[str], there: Sequence[str]) -> None:
     """Say that fields are asked for which the rows do not have."""
     log.warning(
-        "No row of the first poll has a field %s; its fields are %s.",
-        " or ".join(missing),
-        ", ".join(there),
+        "No row of the first poll has a field %(missing)s; its fields are %(there)s.",
+        {"event": "fields_unknown", "missing": " or ".join(missing), "there": ", ".join(there)},
     )
 
 
 def warn_of_no_times(log: Logger, field: str, value: object) -> None:
     """Say that no row has a time in the field that should hold it."""
     log.warning(
-        "The time field %s holds no time, for example %s; lines have the moment of the poll.",
-        field,
-        repr(value)[:LONGEST_VALUE_CHARACTERS],
+        "The time field %(field)s holds no time, for example %(value)s; lines have the moment of the poll.",
+        {
+            "event": "times_unknown",
+            "field": field,
+            "value": repr(value)[:LONGEST_VALUE_CHARACTERS],
+        },
     )
 
 
@@ -221,8 +234,8 @@ def _overflowed(metric: str, log: Logger, tally: Tally, warned: set[str], name: 
     if name not in warned:
         warned.add(name)
         log.warning(
-            "The label field %s has more than max_label_values values; further ones go to structured metadata.",
-            name,
+            "The label field %(field)s has more than max_label_values values; further ones go to structured metadata.",
+            {"event": "label_overflowed", "field": name},
         )
 
 

@@ -45,9 +45,9 @@ from shipper.pipeline.dead_letter import (
     write_letter,
 )
 from shipper.pipeline.refusals import restamped
-from shipper.sinks.loki.settings import LokiSettings
 from shipper.sinks.store.building import build_store
 from shipper.store.settings import StoreSettings
+from shipper.wiring.destinations import lokis
 from shipper.wiring.settings import RunSettings
 
 LOCK_NAME = "replay.lock"
@@ -106,7 +106,7 @@ def _tasks(
     paths = {metric: path_of(settings.state_dir, metric) for metric in metrics}
     store = configuration.section("store", StoreSettings)
     tasks: list[tuple[Sink, Sequence[Path]]] = [
-        (configuration.section("loki", LokiSettings).build(), list(paths.values()))
+        (loki.build(), list(paths.values())) for loki in lokis(configuration)
     ]
     for metric, path in paths.items():
         entry = configuration.metrics.get(metric)

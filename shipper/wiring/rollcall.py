@@ -14,6 +14,7 @@ from shipper.live.board import SUPERVISOR
 from shipper.live.feed import FeedSender
 from shipper.supervise.lifecycle import Worker
 from shipper.telemetry import families
+from shipper.telemetry.log import tell_due
 from shipper.telemetry.tally import Tally
 
 
@@ -30,7 +31,8 @@ class Rollcall:
         self._hung[name] += 1
 
     def report(self, workers: Mapping[str, Worker], pids: Mapping[str, int]) -> None:
-        """Send who runs, with which pid, and why those that do not run ended."""
+        """Send who runs, with which pid, and why those that do not run ended; and tell what repeats itself."""
+        tell_due()
         self._feed.send(
             {
                 "origin": SUPERVISOR,

@@ -19,23 +19,24 @@ from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings
 from shipper.core.clock import SystemClock
 from shipper.core.errors import ConfigError, StartupError
-from shipper.core.words import counted
+from shipper.core.words import Count, counted
 from shipper.live.doors import Doors
 from shipper.live.feed import FeedSender, feed_address
 from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.schedule import spread
 from shipper.pipeline.spool import spool_path
 from shipper.pipeline.spool.offline import lines_left
-from shipper.sinks.loki.settings import LokiSettings
 from shipper.startup.surroundings import is_loopback
-from shipper.store.settings import StoreSettings
+from shipper.store.settings import SINK_NAME, StoreSettings
 from shipper.supervise.notify import Notifier
 from shipper.supervise.plan import WorkerPlan
 from shipper.supervise.signals import signal_words
 from shipper.supervise.supervisor import Supervisor
 from shipper.telemetry.log import LogSettings, start_logging
 from shipper.wiring.assignment import Assignment
+from shipper.wiring.destinations import lokis, lokis_of
 from shipper.wiring.gate import Surroundings, fork_server, pass_gate
+from shipper.wiring.own_logs import with_own_logs
 from shipper.wiring.rollcall import Rollcall
 from shipper.wiring.settings import RunSettings
 from shipper.wiring.vocabulary import families, fixed_labels
@@ -81,15 +82,16 @@ def run(
         with notifier.patience(settings.wait_seconds + GATE_SECONDS):
             surroundings = pass_gate(settings, configuration, context, console, words)
         if surroundings is None:
-            log.info("Stopped before anything ran.")
+            log.info("Stopped before anything ran.", {"event": "stopped"})
             return
+        start_logging(with_own_logs(settings.log, configuration, surroundings.state_dir.path))
         _tell_of_the_run(configuration, surroundings, log)
         _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
             started(surroundings, words)
         supervisor.run(words)
-        log.info("Stopped.")
+        log.info("Stopped.", {"event": "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,14 @@ class Planner:
                 f"http.token: {self.http.host} can be reached from outside, so a token is needed"
             )
         plans = self.plans(configuration)
+        start_logging(self._log_settings(configuration))
         for key in ("host", "port"):
             now, wanted = getattr(self.http, key), getattr(http, key)
             if now != wanted:
-                self.log.warning("http.%s: %s instead of %s needs a restart.", key, wanted, now)
+                self.log.warning(
+                    "http.%(key)s: %(wanted)s instead of %(now)s needs a restart.",
+                    {"event": "restart_needed", "key": key, "wanted": wanted, "now": now},
+                )
         return plans
 
     def plans(self, configuration: Configuration) -> list[WorkerPlan]:
@@ -163,12 +169,12 @@ class Planner:
             metric=metric,
             entry=entry,
             section=configuration.section_of(entry),
-            loki=configuration.section("loki", LokiSettings),
+            lokis=lokis_of(configuration, metric),
             store=configuration.section("store", StoreSettings),
             labels=labels,
             first_seconds=first_seconds,
             feed=self.feed,
-            log=self.settings.log,
+            log=self._log_settings(configuration),
             drain_seconds=self.settings.drain_seconds,
             state_dir=self.surroundings.state_dir.path,
             run_id=self.run_id,
@@ -181,6 +187,9 @@ class Planner:
             timeout_seconds=entry.poll_timeout_seconds,
             fingerprint=replace(assignment, first_seconds=0.0),
         )
+
+    def _log_settings(self, configuration: Configuration) -> LogSettings:
+        return with_own_logs(self.settings.log, configuration, self.surroundings.state_dir.path)
 
     def _web_plan(
         self, configuration: Configuration, labels: Mapping[str, Mapping[str, str]]
@@ -251,43 +260,63 @@ def _supervisor(
 
 def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, log: Logger) -> None:
     """Say where to look, and where everything goes."""
-    log.info("Serving %s/ and %s/metrics.", surroundings.address, surroundings.address)
+    log.info(
+        "Serving %(address)s/ and %(address)s/metrics.",
+        {"event": "serving", "address": surroundings.address},
+    )
     state_dir = surroundings.state_dir.path
     shipped = sum(entry.ship for entry in configuration.metrics.values())
     kept = sum(entry.table_set is not None for entry in configuration.metrics.values())
     ways = []
     if shipped:
-        ways.append(
-            f"ships {counted(shipped, 'metric')} to {configuration.section('loki', LokiSettings).url}"
-        )
+        urls = " and ".join(loki.url for loki in lokis(configuration))
+        ways.append(f"ships {counted(shipped, 'metric')} to {urls}")
     if kept:
         database = configuration.section("store", StoreSettings).shown(state_dir)
         ways.append(f"keeps {counted(kept, 'metric')} in {database}")
-    text = "Shipper %s %s; its state is in %s."
-    log.info(text, __version__, " and ".join(ways) or "ships nothing", state_dir)
+    log.info(
+        "Shipper %(version)s %(ways)s; its state is in %(state_dir)s.",
+        {
+            "event": "started",
+            "version": __version__,
+            "ways": " and ".join(ways) or "ships nothing",
+            "state_dir": state_dir,
+        },
+    )
 
 
 def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logger) -> None:
-    """Warn of lines that nobody will ship, because their metric is not configured any more."""
+    """Warn of lines that nobody will ship: their metric, or the sink they wait for, is not configured any more."""
     for path in sorted(spool_path(state_dir, "any").parent.glob("*.db")):
-        if path.stem in configuration.metrics:
-            continue
+        metric = path.stem
+        configured = metric in configuration.metrics
+        sinks = _sinks_of(configuration, metric) if configured else frozenset()
         try:
-            lines = lines_left(path)
+            left = lines_left(path)
         except StartupError as error:
-            log.warning("%s.", error)
+            log.warning("%(error)s.", {"event": "spool_unreadable", "error": str(error)})
             continue
-        if lines:
-            log.warning(
-                "%s of %s wait on disk, to be shipped when it is configured again.",
-                counted(lines, "line"),
-                path.stem,
-            )
+        for sink, lines in left.items():
+            if lines and sink not in sinks:
+                log.warning(
+                    "%(lines)s of %(of)s wait on disk, to be shipped when %(what)s is configured again.",
+                    {
+                        "event": "lines_of_nobody",
+                        "lines": Count(lines, "line"),
+                        "of": metric,
+                        "what": f"the way to {sink}" if configured else "it",
+                    },
+                )
+
+
+def _sinks_of(configuration: Configuration, metric: str) -> frozenset[str]:
+    store = () if configuration.metrics[metric].store is None else (SINK_NAME,)
+    return frozenset([*(loki.sink_name for loki in lokis_of(configuration, metric)), *store])
 
 
 def _open_log(settings: LogSettings) -> Logger:
     try:
-        return start_logging(settings)
+        return start_logging(settings, strict=True)
     except OSError as error:
         raise StartupError(
             f"the log file {settings.path} cannot be written: {error.strerror}"

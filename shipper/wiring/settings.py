@@ -13,6 +13,7 @@ from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
 from shipper.store.settings import StoreSettings
 from shipper.telemetry.log import LogSettings
+from shipper.wiring.destinations import check_lokis
 from shipper.wiring.vocabulary import families, vocabulary
 
 DRAIN_SECONDS = 20.0
@@ -53,6 +54,7 @@ class RunSettings:
         configuration = load(self.path, vocabulary(), self.overrides)
         try:
             families(configuration)
+            check_lokis(configuration)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from None
         return _with_mysql_environment(configuration)

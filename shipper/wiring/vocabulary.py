@@ -28,7 +28,7 @@ def vocabulary() -> Vocabulary:
         if kind.section is not None:
             sections[kind.section_name or name] = kind.section
     table_sets = {name: partial(_misfit, known) for name, known in SETS.items()}
-    return Vocabulary(kinds, sections, table_sets)
+    return Vocabulary(kinds, sections, {"loki"}, table_sets)
 
 
 def _misfit(known: KnownSet, entry: SourceSettings) -> str:
@@ -45,12 +45,22 @@ def families(configuration: Configuration) -> list[Family]:
     """Return our own families and those that entries make from columns.
 
     Raises:
-        ConfigError: Two items of `metrics` describe the same name differently, or take one of our names.
+        ConfigError: Two items of `metrics` describe the same name differently, have the same series, or take one of
+            our names.
     """
     known: dict[str, Family] = {family.name: family for family in FAMILIES}
+    only_series: dict[tuple[str, frozenset[tuple[str, str]]], str] = {}
     for metric, entry in configuration.metrics.items():
-        for asked in entry.metrics:
+        for asked in entry.column_metrics(configuration.section_of(entry)):
             _add(known, column_family(asked), metric)
+            if asked.shows and not asked.label_fields:
+                series = asked.name, frozenset(asked.fixed_labels.items())
+                if series in only_series:
+                    raise ConfigError(
+                        f"metrics.{metric}.metrics: {asked.name} would be the same series as that of "
+                        f"{only_series[series]}; give each fixed_labels of its own"
+                    )
+                only_series[series] = metric
     return list(known.values())
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from setproctitle import setproctitle
 
 from shipper.core.errors import SourceEnded, SourceRefused
-from shipper.core.words import counted
+from shipper.core.words import Count
 from shipper.live.feed import FeedSender
 from shipper.live.lines import LineSender
 from shipper.pipeline.delivery import Delivery
@@ -24,7 +24,7 @@ from shipper.pipeline.spool import SpoolTaken
 from shipper.supervise.lifecycle import ENDED_EXIT_CODE, REFUSED_EXIT_CODE
 from shipper.supervise.orphan import end_with_parent
 from shipper.supervise.pulse import SharedPulse
-from shipper.telemetry.log import start_logging
+from shipper.telemetry.log import end_logging, start_logging
 from shipper.wiring.assembly import build_pump, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
@@ -45,7 +45,9 @@ def run_worker(assignment: Assignment, pulse: SharedPulse, orders: Connection) -
     stop = Event()
     Thread(target=_obey, args=(orders, stop), name="orders", daemon=True).start()
     # A driver may leave threads behind that would keep the process alive (pysqream's pings), so it ends for good.
-    os._exit(_pump(assignment, pulse, stop, log))
+    exit_code = _pump(assignment, pulse, stop, log)
+    end_logging()
+    os._exit(exit_code)
 
 
 def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) -> int:
@@ -68,13 +70,15 @@ def _pump(assignment: Assignment, pulse: SharedPulse, stop: Event, log: Logger) 
         pump.close()
         spool.close()
         if viewer is not None and (unseen := viewer.close()):
-            log.warning("%s came too fast to be shown.", counted(unseen, "line"))
+            fields = {"event": "lines_not_shown", "lines": Count(unseen, "line")}
+            log.warning("%(lines)s came too fast to be shown.", fields)
         desk.report()
     except SpoolTaken as error:
-        log.error("%s", error)  # noqa: TRY400 - no traceback for operators
+        fields = {"event": "spool_taken", "error": str(error)}
+        log.error("%(error)s", fields)  # noqa: TRY400 - no traceback for operators
         return 1
     except Exception:
-        log.exception("The worker ends because of a fault of ours.")
+        log.exception("The worker ends because of a fault of ours.", {"event": "fault"})
         return 1
     finally:
         lines.close()
@@ -93,10 +97,12 @@ def _run(pump: Pump, log: Logger) -> int:
     try:
         pump.run()
     except SourceRefused as error:
-        log.error("This metric can never work here: %s", error)  # noqa: TRY400 - no traceback for operators
+        fields = {"event": "metric_refused", "error": str(error)}
+        log.error("This metric can never work here: %(error)s", fields)  # noqa: TRY400 - no traceback for operators
         return REFUSED_EXIT_CODE
     except SourceEnded as end:
-        log.info("This metric comes to its end: %s.", end)
+        fields = {"event": "metric_ended", "reason": str(end)}
+        log.info("This metric comes to its end: %(reason)s.", fields)
         return ENDED_EXIT_CODE
     return 0
 
@@ -104,14 +110,22 @@ def _run(pump: Pump, log: Logger) -> int:
 def _tell_what_is_left(delivery: Delivery, left: Depth, log: Logger) -> None:
     on_disk = left.lines - left.memory_lines
     if on_disk:
-        log.warning(
-            "%s on disk until this metric runs again.", counted(on_disk, "line", ("stays", "stay"))
+        log.info(
+            "%(lines)s on disk until this metric runs again.",
+            {
+                "event": "lines_left",
+                "lines": Count(on_disk, "line", ("stays", "stay")),
+                "sink": delivery.sink.name,
+            },
         )
     if left.memory_lines:
         log.error(
-            "%s lost: neither %s nor the disk took them.",
-            counted(left.memory_lines, "line", ("is", "are")),
-            delivery.sink.name,
+            "%(lines)s lost: neither %(sink)s nor the disk took them.",
+            {
+                "event": "lines_lost",
+                "lines": Count(left.memory_lines, "line", ("is", "are")),
+                "sink": delivery.sink.name,
+            },
         )
 
 

@@ -14,7 +14,7 @@ NOT_THE_OPERATORS = ("demo",)
 TOLD = ("warning", "error", "exception")
 STOPS = ("StartupError", "Unusable", "EveryWorkerGaveUp")
 
-_PERCENT = re.compile(r"%(?:\.\d+)?[sdfg]")
+_PERCENT = re.compile(r"%(?:\(\w+\))?(?:\.\d+)?[sdfg]")
 _LETTERS = re.compile(r"[A-Za-z]")
 
 

@@ -176,7 +176,7 @@ def test_every_kind_of_block_is_explained_to_who_writes_one() -> None:
     [
         pytest.param("bash", "python main.py check --loki_hots loki", id="a flag"),
         pytest.param("bash", "X=1 python3.11 /opt/main.py run --port many", id="a value"),
-        pytest.param("bash", "if true; then .venv/bin/python main.py chekc; fi", id="a command"),
+        pytest.param("bash", "if true; then .venv/bin/python main.py chk; fi", id="a command"),
         pytest.param(
             "bash", "python -m shipper.demo.sqream --prot 5000 &", id="a flag of a module"
         ),
@@ -186,7 +186,7 @@ def test_every_kind_of_block_is_explained_to_who_writes_one() -> None:
         pytest.param("bash", "curl -s http://127.0.0.1:9108/metric | grep x", id="a path"),
         pytest.param("bash", "if true; then", id="a shell's grammar"),
         pytest.param(
-            "console", "$ python main.py dead-letter lsit\nNo dead letters.", id="a session"
+            "console", "$ python main.py dead-letter lst\nNo dead letters.", id="a session"
         ),
         pytest.param("text", "python main.py top --twice", id="a command in a text"),
         pytest.param("output", "$ ls", id="a command in an output"),

@@ -19,6 +19,7 @@ FILES = (
     "config_files/pysmurf.json",
     "config_files/recodex.json",
     "config_files/sql_example.json",
+    "config_files/sqream.json",
 )
 
 

@@ -214,7 +214,9 @@ def test_a_column_metric_with_one_of_our_names_is_refused_by_every_command(
 
     assert ended.exit_code == CONFIG_EXIT_CODE
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"shipper: {path}: metrics.show_locks.metrics: shipper_rows_total")
+    assert line.startswith(
+        f'shipper: {path}: metrics.show_locks.metrics.0.name: "shipper_rows_total"'
+    )
 
 
 def test_the_program_itself_ends_so_for_a_bad_file(tmp_path: Path) -> None:

@@ -341,7 +341,7 @@ def test_an_empty_list_of_labels_has_no_data(http: urllib3.PoolManager, store: L
             "limit > max_entries_limit_per_query (6000 > 5000)",
         ),
         ('query?query={app="q"}', "log queries are not supported as an instant query type"),
-        ('query_range?query={app="q"} | json', "understands a subset of LogQL"),
+        ('query_range?query={app="q"} | logfmt', "understands a subset of LogQL"),
     ],
 )
 def test_wrong_queries_are_refused(

@@ -729,7 +729,7 @@ def test_a_cursor_of_other_columns_is_refused_and_the_way_out_named(
 ) -> None:
     database.make(EVENTS, event(1, text="a"))
 
-    with pytest.raises(SourceRefused, match=f"{why}.*main.py cursor reset events"):
+    with pytest.raises(SourceRefused, match=f"{why}.*cursor reset events"):
         opened(database, cursor, cursor=["id", "text"])
 
 

@@ -143,6 +143,10 @@ def test_flags_beside_the_configuration_reach_the_run(ran: Ran) -> None:
             "json",
             "--log_file_path",
             "l.log",
+            "--log_file_max_bytes",
+            "0",
+            "--log_files_kept",
+            "9",
         ]
     )
 
@@ -152,7 +156,7 @@ def test_flags_beside_the_configuration_reach_the_run(ran: Ran) -> None:
             overrides=(),
             state_dir=Path("s"),
             wait_seconds=2.5,
-            log=LogSettings("debug", "json", Path("l.log")),
+            log=LogSettings("debug", "json", Path("l.log"), file_bytes=0, files_kept=9),
         )
     ]
 

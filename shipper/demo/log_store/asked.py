@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from shipper.demo.log_store.golang import NS_PER_SECOND, quote
-from shipper.demo.log_store.logql import parse_duration_ns
 from shipper.demo.log_store.refusal import Refused
+from shipper.demo.log_store.tokens import parse_duration_ns
 
 _CATEGORIZE = "categorize-labels"
 _SECONDS_DIGITS = 10

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from shipper.demo.log_store.aggregates import SeriesKey, aggregated, over_time, series_key
 from shipper.demo.log_store.catalog import Catalog, KnownStream
+from shipper.demo.log_store.expressions import (
+    Aggregation,
+    LogQuery,
+    MetricQuery,
+    RangeFunction,
+    Vector,
+)
 from shipper.demo.log_store.golang import NS_PER_SECOND
-from shipper.demo.log_store.logql import LogQuery, MetricQuery, RangeCount, Sum, Vector
+from shipper.demo.log_store.refusal import Refused
+from shipper.demo.log_store.stages import ERROR, Line
 from shipper.demo.log_store.storage import Storage, StoredEntry, StoredLine
-
-SeriesKey = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +31,22 @@ class Window:
     end_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class FoundLine:
+    """A line of an answer; `parsed` are labels that the query made of it."""
+
+    time_ns: int
+    text: str
+    metadata: Mapping[str, str]
+    parsed: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class FoundStream:
-    """One stream of an answer: its labels and the (time, line, metadata) found in it."""
+    """One stream of an answer: its labels and what was found in it."""
 
     labels: Mapping[str, str]
-    lines: list[tuple[int, str, Mapping[str, str]]] = field(default_factory=list)
+    lines: list[FoundLine] = field(default_factory=list)
 
 
 class Evaluator:
@@ -78,11 +95,11 @@ class Evaluator:
         With `fold_metadata` the metadata is part of the labels, and a pushed stream can come back
         as several. Duplicates that were stored twice are shown once, as Loki shows them.
         """
-        found: dict[object, FoundStream] = {}
+        found: dict[SeriesKey, FoundStream] = {}
         seen: set[tuple[int, str]] = set()
         seen_at_ns: int | None = None
         left = max_entries
-        for stream, entry in self._entries(tenant, query, window, newest_first=newest_first):
+        for stream, entry, line in self._staged(tenant, query, window, newest_first=newest_first):
             if entry.time_ns != seen_at_ns:
                 seen.clear()
                 seen_at_ns = entry.time_ns
@@ -92,12 +109,12 @@ class Evaluator:
                 break
             left -= 1
             seen.add((entry.stream_id, entry.line))
-            key = (entry.stream_id, entry.metadata if fold_metadata else "")
-            metadata = orjson.loads(entry.metadata)
-            if key not in found:
-                folded = metadata if fold_metadata else {}
-                found[key] = FoundStream(folded_labels(stream.label_map, folded, query.dropped))
-            found[key].lines.append((entry.time_ns, entry.line, metadata))
+            own, metadata, parsed = _categorized(stream, entry, line)
+            labels = line.labels if fold_metadata else own
+            key = tuple(sorted(labels.items()))
+            found.setdefault(key, FoundStream(dict(key))).lines.append(
+                FoundLine(entry.time_ns, line.text, metadata, parsed)
+            )
         return list(found.values())
 
     def samples(
@@ -107,40 +124,52 @@ class Evaluator:
         match metric:
             case Vector():
                 return {(): dict.fromkeys(instants_ns, metric.value)}
-            case RangeCount():
-                return self._counts(tenant, metric, instants_ns)
-            case Sum():
-                return _summed(self.samples(tenant, metric.metric, instants_ns), metric)
+            case RangeFunction():
+                return self._over_ranges(tenant, metric, instants_ns)
+            case Aggregation():
+                return aggregated(self.samples(tenant, metric.metric, instants_ns), metric)
 
-    def _counts(
-        self, tenant: str, count: RangeCount, instants_ns: range
+    def _over_ranges(
+        self, tenant: str, asked: RangeFunction, instants_ns: range
     ) -> dict[SeriesKey, dict[int, float]]:
         # A range leaves its start out and takes its end in.
-        window = Window(start_ns=instants_ns[0] - count.range_ns + 1, end_ns=instants_ns[-1] + 1)
-        divisor = count.range_ns / NS_PER_SECOND if count.per_second else 1
-        return {
-            key: {
-                instant_ns: entries / divisor
-                for instant_ns in instants_ns
-                if (
-                    entries := bisect_right(times_ns, instant_ns)
-                    - bisect_right(times_ns, instant_ns - count.range_ns)
-                )
-            }
-            for key, times_ns in self._times(tenant, count.log, window).items()
-        }
+        window = Window(start_ns=instants_ns[0] - asked.range_ns + 1, end_ns=instants_ns[-1] + 1)
+        seconds = asked.range_ns / NS_PER_SECOND
+        series: dict[SeriesKey, dict[int, float]] = {}
+        for key, points in self._points(tenant, asked, window).items():
+            series[key] = {}
+            for instant_ns in instants_ns:
+                first = bisect_right(points.times_ns, instant_ns - asked.range_ns)
+                end = bisect_right(points.times_ns, instant_ns)
+                if first < end:
+                    values = points.values[first:end]
+                    series[key][instant_ns] = over_time(asked.function, values, seconds)
+        return series
 
-    def _times(self, tenant: str, query: LogQuery, window: Window) -> dict[SeriesKey, list[int]]:
-        times: dict[SeriesKey, list[int]] = {}
-        keys: dict[tuple[int, str], SeriesKey] = {}
-        for stream, entry in self._entries(tenant, query, window):
+    def _points(
+        self, tenant: str, asked: RangeFunction, window: Window
+    ) -> dict[SeriesKey, _Points]:
+        series: dict[SeriesKey, _Points] = {}
+        for _, entry, line in self._staged(tenant, asked.log, window):
+            if ERROR in line.labels:
+                raise _pipeline_error(line)
+            points = series.setdefault(series_key(line.labels, asked.grouping), _Points())
+            points.times_ns.append(entry.time_ns)
+            counts_bytes = asked.function == "bytes_over_time"
+            points.values.append(float(len(line.text.encode())) if counts_bytes else line.value)
+        return series
+
+    def _staged(
+        self, tenant: str, query: LogQuery, window: Window, *, newest_first: bool = False
+    ) -> Iterator[tuple[KnownStream, StoredEntry, Line]]:
+        """Yield the entries with what the query makes of them; metadata are labels for it."""
+        folded: dict[tuple[int, str], Mapping[str, str]] = {}
+        for stream, entry in self._entries(tenant, query, window, newest_first=newest_first):
             source = (entry.stream_id, entry.metadata)
-            if source not in keys:
-                metadata = orjson.loads(entry.metadata)
-                labels = folded_labels(stream.label_map, metadata, query.dropped)
-                keys[source] = tuple(sorted(labels.items()))
-            times.setdefault(keys[source], []).append(entry.time_ns)
-        return times
+            if source not in folded:
+                folded[source] = folded_labels(stream.label_map, orjson.loads(entry.metadata))
+            if (line := query.staged(entry.line, folded[source])) is not None:
+                yield stream, entry, line
 
     def _entries(
         self, tenant: str, query: LogQuery, window: Window, *, newest_first: bool = False
@@ -153,23 +182,39 @@ class Evaluator:
                 yield streams[entry.stream_id], entry
 
 
-def folded_labels(
-    labels: Mapping[str, str], metadata: Mapping[str, str], dropped: frozenset[str] = frozenset()
-) -> dict[str, str]:
+@dataclass(slots=True)
+class _Points:
+    times_ns: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+def folded_labels(labels: Mapping[str, str], metadata: Mapping[str, str]) -> dict[str, str]:
     """Return labels and metadata as one set; metadata named as a label gets `_extracted`."""
     folded = dict(labels)
     for name, value in metadata.items():
         folded[f"{name}_extracted" if name in labels else name] = value
-    return {name: folded[name] for name in sorted(folded) if name not in dropped}
+    return {name: folded[name] for name in sorted(folded)}
 
 
-def _summed(
-    series: Mapping[SeriesKey, Mapping[int, float]], by: Sum
-) -> dict[SeriesKey, dict[int, float]]:
-    totals: dict[SeriesKey, dict[int, float]] = {}
-    for key, values in series.items():
-        group = tuple(pair for pair in key if (pair[0] in by.labels) != by.without)
-        total = totals.setdefault(group, {})
-        for instant_ns, value in values.items():
-            total[instant_ns] = total.get(instant_ns, 0.0) + value
-    return totals
+def _categorized(
+    stream: KnownStream, entry: StoredEntry, line: Line
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Return the labels of a line apart: the stream's, its metadata, and what was parsed."""
+    of_stream = stream.label_map
+    own, metadata, parsed = dict[str, str](), dict[str, str](), dict[str, str]()
+    pushed = folded_labels(of_stream, orjson.loads(entry.metadata))
+    for name, value in line.labels.items():
+        group = own if name in of_stream else metadata if name in pushed else parsed
+        group[name] = value
+    return own, metadata, parsed
+
+
+def _pipeline_error(line: Line) -> Refused:
+    error = line.labels[ERROR]
+    shown = ", ".join(f'{name}="{value}"' for name, value in sorted(line.labels.items()))
+    return Refused(
+        400,
+        f"pipeline error: '{error}' for series: '{{{shown}}}'.\nUse a label filter to intentionally skip this error. "
+        f'(e.g | {ERROR}!="{error}").\n'
+        f'To skip all potential errors you can match empty errors.(e.g {ERROR}="")',
+    )

@@ -1,7 +1,9 @@
 """The part of LogQL that the store understands: a parser that makes small frozen expressions.
 
-    {app="x", host=~"a.*"} |= "text" != "other" |~ "re" !~ "re" | drop a, b
-    count_over_time(LOG[5m])   rate(LOG[5m])   sum(METRIC)   sum by (a, b) (METRIC)
+    {app="x", host=~"a.*"} |= "text" != "other" |~ "re" !~ "re"
+      | json | json a="b.c" | a = "text" | a =~ "re" | b >= 5 | line_format `{{.a}}` | drop a | keep a | unwrap b
+    count_over_time(LOG[5m])   bytes_over_time and rate   max_over_time(LOG | unwrap b [5m]) by (a)   and sum, avg, min
+    sum by (a, b) (METRIC)     and min, max, avg, count, topk(3, METRIC)
     vector(1) + vector(1)      what Grafana asks to see whether a Loki answers
 
 Everything else is refused with a parse error. Regular expressions are Python's, not RE2's.
@@ -10,108 +12,51 @@ Everything else is refused with a parse error. Regular expressions are Python's,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
 
+from shipper.demo.log_store.expressions import (
+    Aggregation,
+    Grouping,
+    LogQuery,
+    Matcher,
+    MetricQuery,
+    Query,
+    RangeFunction,
+    Vector,
+)
 from shipper.demo.log_store.golang import unquote
 from shipper.demo.log_store.refusal import Refused
-
-_ONLY_SUBSET = (
-    "this small log store understands a subset of LogQL: selectors, line filters, drop, "
-    "count_over_time, rate, sum and vector"
+from shipper.demo.log_store.stages import (
+    COMPARISONS,
+    Stage,
+    drop_stage,
+    json_stage,
+    keep_stage,
+    label_filter,
+    line_filter,
+    line_format,
+    number_filter,
+    unwrap,
 )
+from shipper.demo.log_store.tokens import (
+    ONLY_SUBSET,
+    Token,
+    parse_duration_ns,
+    parse_error,
+    tokens_of,
+)
+
 _EMPTY_MATCHERS = (
     "parse error : queries require at least one regexp or equality matcher that does not have an "
     'empty-compatible value. For instance, app=~".*" does not meet this requirement, but '
     'app=~".+" will'
 )
-_TOKEN = re.compile(
-    r"""(?P<blank>\s+|\#[^\n]*)
-      |(?P<string>"(?:[^"\\\n]|\\[^\n])*"|`[^`]*`)
-      |(?P<duration>(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+)
-      |(?P<number>[0-9]+(?:\.[0-9]+)?)
-      |(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)
-      |(?P<mark>\|=|\|~|=~|!~|!=|[={},()\[\]|+*/-])""",
-    re.VERBOSE,
-)
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
-_UNIT_NS: Final = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
-    "w": 604_800_000_000_000,
-    "y": 31_536_000_000_000_000,
-}
 _MATCHER_MARKS = ("=", "!=", "=~", "!~")
 _FILTER_MARKS = ("|=", "!=", "|~", "!~")
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """One label matcher of a selector; a label that is missing has the value ""."""
-
-    name: str
-    mark: str
-    value: str
-    pattern: re.Pattern[str] | None = None
-
-    def accepts(self, value: str) -> bool:
-        """Return whether a label of this value passes."""
-        if self.pattern is None:
-            return (value == self.value) == (self.mark == "=")
-        return (self.pattern.fullmatch(value) is not None) == (self.mark == "=~")
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """A selector with line filters; `dropped` names are left out of the labels that come back."""
-
-    matchers: tuple[Matcher, ...]
-    filters: tuple[Callable[[str], bool], ...] = ()
-    dropped: frozenset[str] = frozenset()
-
-    def accepts_labels(self, labels: Mapping[str, str]) -> bool:
-        """Return whether a stream of these labels is selected."""
-        return all(matcher.accepts(labels.get(matcher.name, "")) for matcher in self.matchers)
-
-    def accepts_line(self, line: str) -> bool:
-        """Return whether a line passes every line filter."""
-        return all(accepts(line) for accepts in self.filters)
-
-
-@dataclass(frozen=True, slots=True)
-class RangeCount:
-    """count_over_time, or rate when `per_second`: entries in the `range_ns` before each instant."""
-
-    log: LogQuery
-    range_ns: int
-    per_second: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """sum over a metric; `labels` are those kept, or left out when `without`."""
-
-    metric: MetricQuery
-    labels: tuple[str, ...] = ()
-    without: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """A constant, the value of vector(...) arithmetic."""
-
-    value: float
-
-
-MetricQuery = RangeCount | Sum | Vector
-Query = LogQuery | MetricQuery
+_COUNTING = ("count_over_time", "bytes_over_time", "rate")
+_UNWRAPPING = ("sum_over_time", "avg_over_time", "min_over_time", "max_over_time")
+_GROUPED_RANGES = ("avg_over_time", "min_over_time", "max_over_time")
+_AGGREGATIONS = ("sum", "min", "max", "avg", "count", "topk")
 
 
 def parse_query(text: str) -> Query:
@@ -138,34 +83,15 @@ def parse_selector(text: str) -> LogQuery:
     return query
 
 
-def parse_duration_ns(text: str) -> int:
-    """Return a duration such as 5m or 1h30m in ns.
-
-    Raises:
-        ValueError: The text is no duration.
-    """
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"not a valid duration string: {text!r}")
-    return int(sum(float(number) * _UNIT_NS[unit] for number, unit in parts))
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    column: int
-
-
 class _Parser:
     """Reads a query from left to right; `_next` is the token that comes."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
+        self._tokens = tokens_of(text)
         self._position = 0
 
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         return self._tokens[self._position]
 
     def query(self) -> Query:
@@ -173,19 +99,25 @@ class _Parser:
             return self.log_query()
         return self._metric()
 
-    def log_query(self, *, may_be_empty: bool = False) -> LogQuery:
+    def log_query(self, *, may_be_empty: bool = False, may_unwrap: bool = False) -> LogQuery:
         matchers = self._matchers()
         if not may_be_empty and all(matcher.accepts("") for matcher in matchers):
             raise Refused(400, _EMPTY_MATCHERS)
         filters: list[Callable[[str], bool]] = []
-        dropped: set[str] = set()
+        stages: list[Stage] = []
+        unwraps = False
         while True:
             if self._next.text in _FILTER_MARKS:
-                filters.append(self._line_filter())
+                accepts = self._line_filter()
+                stages.append(line_filter(accepts)) if stages else filters.append(accepts)
             elif self._next.text == "|":
-                dropped.update(self._drop())
+                self._take()
+                if self._next.text == "unwrap" and not may_unwrap:
+                    raise self._unexpected()
+                unwraps |= self._next.text == "unwrap"
+                stages.append(self._stage())
             else:
-                return LogQuery(tuple(matchers), tuple(filters), frozenset(dropped))
+                return LogQuery(tuple(matchers), tuple(filters), tuple(stages), unwraps)
 
     def expect_end(self) -> None:
         if self._next.kind != "end":
@@ -223,9 +155,58 @@ class _Parser:
             return lambda line: pattern.search(line) is not None
         return lambda line: pattern.search(line) is None
 
-    def _drop(self) -> list[str]:
-        self._expect("|")
-        self._expect("drop")
+    def _stage(self) -> Stage:
+        name = self._expect_kind("name")
+        match name:
+            case "json":
+                return json_stage(self._paths())
+            case "line_format":
+                return self._line_format()
+            case "drop":
+                return drop_stage(frozenset(self._names()))
+            case "keep":
+                return keep_stage(frozenset(self._names()))
+            case "unwrap":
+                return unwrap(self._expect_kind("name"))
+            case _:
+                return self._label_filter(name)
+
+    def _paths(self) -> dict[str, tuple[str, ...]]:
+        """Read what json may take: labels, and where in the object they are; none is all of them."""
+        paths = {}
+        while self._next.kind == "name":
+            name = self._take()
+            path = name
+            if self._next.text == "=":
+                self._take()
+                path = self._string()
+            paths[name] = tuple(path.split("."))
+            if self._next.text != ",":
+                break
+            self._take()
+        return paths
+
+    def _line_format(self) -> Stage:
+        column = self._next.column
+        template = self._string()
+        try:
+            return line_format(template)
+        except ValueError as error:
+            raise parse_error(column, f"{error}; {ONLY_SUBSET}") from error
+
+    def _label_filter(self, name: str) -> Stage:
+        if self._next.text not in (*_MATCHER_MARKS, *COMPARISONS):
+            raise self._unexpected()
+        mark = self._take()
+        if self._next.kind == "number" and mark in COMPARISONS:
+            return number_filter(name, mark, float(self._take()))
+        if mark not in _MATCHER_MARKS:
+            raise self._unexpected()
+        value = self._string()
+        pattern = _pattern(value, flags=re.DOTALL) if "~" in mark else None
+        return label_filter(name, Matcher(name, mark, value, pattern).accepts)
+
+    def _names(self) -> list[str]:
         names = [self._expect_kind("name")]
         while self._next.text == ",":
             self._take()
@@ -233,52 +214,51 @@ class _Parser:
         return names
 
     def _metric(self) -> MetricQuery:
-        match self._next.text:
-            case "count_over_time" | "rate":
-                return self._range_count()
-            case "sum":
-                return self._sum()
-            case "vector":
-                return self._vectors()
-            case "(":
-                self._take()
-                metric = self._metric()
-                self._expect(")")
-                return metric
-            case _:
-                raise self._unexpected()
-
-    def _range_count(self) -> RangeCount:
-        per_second = self._take() == "rate"
+        name = self._next.text
+        if name in (*_COUNTING, *_UNWRAPPING):
+            return self._range_function()
+        if name in _AGGREGATIONS:
+            return self._aggregation()
+        if name == "vector":
+            return self._vectors()
         self._expect("(")
-        log = self.log_query()
+        metric = self._metric()
+        self._expect(")")
+        return metric
+
+    def _range_function(self) -> RangeFunction:
+        place, function = self._next, self._take()
+        self._expect("(")
+        log = self.log_query(may_unwrap=True)
+        if function in _UNWRAPPING and not log.unwraps:
+            raise parse_error(place.column, f"invalid aggregation {function} without unwrap")
         self._expect("[")
         range_ns = parse_duration_ns(self._expect_kind("duration"))
         self._expect("]")
         self._expect(")")
-        return RangeCount(log, range_ns, per_second)
+        grouping = self._grouping() if function in _GROUPED_RANGES else None
+        return RangeFunction(function, log, range_ns, grouping or Grouping(without=True))
 
-    def _sum(self) -> Sum:
-        self._expect("sum")
+    def _aggregation(self) -> Aggregation:
+        operation = self._take()
         grouping = self._grouping()
         self._expect("(")
+        most = 0
+        if operation == "topk":
+            most = int(float(self._expect_kind("number")))
+            self._expect(",")
         metric = self._metric()
         self._expect(")")
-        without, labels = grouping or self._grouping() or (False, ())
-        return Sum(metric, labels, without)
+        return Aggregation(operation, metric, grouping or self._grouping() or Grouping(), most)
 
-    def _grouping(self) -> tuple[bool, tuple[str, ...]] | None:
+    def _grouping(self) -> Grouping | None:
         if self._next.text not in ("by", "without"):
             return None
         without = self._take() == "without"
         self._expect("(")
-        labels = []
-        while self._next.text != ")":
-            labels.append(self._expect_kind("name"))
-            if self._next.text != ")":
-                self._expect(",")
+        labels = self._names() if self._next.text != ")" else []
         self._expect(")")
-        return without, tuple(labels)
+        return Grouping(tuple(labels), without)
 
     def _vectors(self) -> Vector:
         value = self._vector()
@@ -300,7 +280,7 @@ class _Parser:
         try:
             return unquote(literal)
         except ValueError:
-            raise _parse_error(column, "invalid char escape") from None
+            raise parse_error(column, "invalid char escape") from None
 
     def _take(self) -> str:
         text = self._next.text
@@ -320,25 +300,7 @@ class _Parser:
     def _unexpected(self) -> Refused:
         token = self._next
         found = "$end" if token.kind == "end" else token.text
-        return _parse_error(token.column, f"syntax error: unexpected {found}; {_ONLY_SUBSET}")
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        column = position + 1
-        if match is None:
-            if text[position] in '"`':
-                raise _parse_error(column, "literal not terminated")
-            unexpected = f"syntax error: unexpected {text[position]}; {_ONLY_SUBSET}"
-            raise _parse_error(column, unexpected)
-        if match.lastgroup is not None and match.lastgroup != "blank":
-            tokens.append(_Token(match.lastgroup, match.group(), column))
-        position = match.end()
-    tokens.append(_Token("end", "", len(text) + 1))
-    return tokens
+        return parse_error(token.column, f"syntax error: unexpected {found}; {ONLY_SUBSET}")
 
 
 def _pattern(text: str, *, flags: int = 0) -> re.Pattern[str]:
@@ -346,7 +308,3 @@ def _pattern(text: str, *, flags: int = 0) -> re.Pattern[str]:
         return re.compile(text, flags)
     except re.error as error:
         raise Refused(400, f"parse error : error parsing regexp: {error}") from error
-
-
-def _parse_error(column: int, trouble: str) -> Refused:
-    return Refused(400, f"parse error at line 1, col {column}: {trouble}")

@@ -8,15 +8,11 @@ from typing import Any
 from starlette.responses import Response
 
 from shipper.demo.log_store.asked import Asked
-from shipper.demo.log_store.evaluate import Evaluator, FoundStream, Window
+from shipper.demo.log_store.evaluate import Evaluator, FoundLine, FoundStream, Window
+from shipper.demo.log_store.expressions import LogQuery, MetricQuery
 from shipper.demo.log_store.golang import NS_PER_SECOND
 from shipper.demo.log_store.limits import Limits
-from shipper.demo.log_store.logql import (
-    LogQuery,
-    MetricQuery,
-    parse_query,
-    parse_selector,
-)
+from shipper.demo.log_store.logql import parse_query, parse_selector
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.responses import json_response
 
@@ -166,11 +162,16 @@ def stream_document(labels: Mapping[str, str], values: list[list[Any]]) -> dict[
 
 
 def _stream(stream: FoundStream, *, categorize: bool) -> dict[str, Any]:
-    values: list[list[Any]] = [[str(time_ns), line] for time_ns, line, _ in stream.lines]
+    values: list[list[Any]] = [[str(line.time_ns), line.text] for line in stream.lines]
     if categorize:
-        for value, (_, _, metadata) in zip(values, stream.lines, strict=True):
-            value.append({"structuredMetadata": metadata} if metadata else {})
+        for value, line in zip(values, stream.lines, strict=True):
+            value.append(_categories(line))
     return stream_document(stream.labels, values)
+
+
+def _categories(line: FoundLine) -> dict[str, Mapping[str, str]]:
+    categories = {"structuredMetadata": line.metadata, "parsed": line.parsed}
+    return {name: labels for name, labels in categories.items() if labels}
 
 
 def _window(asked: Asked) -> Window:

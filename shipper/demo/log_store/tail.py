@@ -16,8 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from shipper.demo.log_store.asked import Asked
 from shipper.demo.log_store.evaluate import Evaluator, Window
+from shipper.demo.log_store.expressions import LogQuery
 from shipper.demo.log_store.golang import NS_PER_SECOND
-from shipper.demo.log_store.logql import LogQuery, parse_query
+from shipper.demo.log_store.logql import parse_query
 from shipper.demo.log_store.pushed import AcceptedEntry, AcceptedStream
 from shipper.demo.log_store.query_api import stream_document
 from shipper.demo.log_store.refusal import Refused
@@ -61,13 +62,14 @@ class Tail:
         for viewer in self._viewers:
             if viewer.tenant != tenant or not viewer.query.accepts_labels(labels):
                 continue
-            values: list[list[Any]] = [
-                [str(entry.time_ns), entry.line]
+            streams = [
+                stream_document(line.labels, [[str(entry.time_ns), line.text]])
                 for entry in kept
                 if viewer.query.accepts_line(entry.line)
+                and (line := viewer.query.staged(entry.line, labels)) is not None
             ]
-            if values:
-                viewer.show(_frame([stream_document(labels, values)]))
+            if streams:
+                viewer.show(_frame(streams))
 
     async def view(self, websocket: WebSocket) -> None:
         """Serve one viewer until it leaves."""
@@ -105,7 +107,7 @@ class Tail:
         )
         return [
             stream_document(
-                stream.labels, [[str(time_ns), line] for time_ns, line, _ in stream.lines[::-1]]
+                stream.labels, [[str(line.time_ns), line.text] for line in stream.lines[::-1]]
             )
             for stream in found
         ]

@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from shipper.core.clock import Clock
+from shipper.pipeline.backoff import Outage
 from shipper.pipeline.circuit import rules
 from shipper.pipeline.circuit.rules import BACKOFF, Phase, State
 
@@ -56,6 +57,7 @@ class Circuit:
         self._began_seconds = 0.0
         self._holds = False
         self._own_failures = 0
+        self._own_failed_seconds = 0.0
         self._own_until_seconds = 0.0
         try:
             self._share(path)
@@ -70,23 +72,37 @@ class Circuit:
             return 0.0
         return self._ask()
 
-    def passed(self) -> None:
-        """The push got an answer that shows that the destination takes lines."""
-        self._own_failures, self._own_until_seconds = 0, 0.0
-        self._put(_LAST_PASSED, _NUMBER.pack(self._clock.monotonic_seconds()))
-        self._end(lambda state, now: rules.passed(state, now, began_seconds=self._began_seconds))
+    def passed(self) -> Outage | None:
+        """The push got an answer that shows that the destination takes lines.
 
-    def failed(self, retry_after_seconds: float | None = None) -> None:
+        Returns:
+            The outage that it has ended, for all workers or for this one alone; `None` for none.
+        """
+        now = self._clock.monotonic_seconds()
+        own_failures, self._own_failures, self._own_until_seconds = self._own_failures, 0, 0.0
+        self._put(_LAST_PASSED, _NUMBER.pack(now))
+        before, after = self._end(
+            lambda state, now: rules.passed(state, now, began_seconds=self._began_seconds)
+        )
+        if (before.phase, after.phase) == (Phase.OPEN, Phase.RAMPING):
+            return Outage(now - before.since_seconds, round(before.failures))
+        return Outage(now - self._own_failed_seconds, own_failures) if own_failures else None
+
+    def failed(self, retry_after_seconds: float | None = None) -> bool:
         """The destination takes nothing from anybody now.
 
         Args:
             retry_after_seconds: How long the far end asked us to wait; `None` when it did not say.
+
+        Returns:
+            Whether this opened the circuit for all, or is the first failure in a row of this worker alone.
         """
         self._holds = False
         with self._locked():
             now = self._clock.monotonic_seconds()
+            before = self._read(now)
             state = rules.failed(
-                self._read(now),
+                before,
                 now,
                 self._random,
                 began_seconds=self._began_seconds,
@@ -94,11 +110,15 @@ class Circuit:
                 retry_after_seconds=retry_after_seconds,
             )
             self._write(state)
-        if state.phase == Phase.CLOSED:
-            # Others are served, so nobody else is stopped: only we wait.
-            self._own_failures += 1
-            own_seconds = BACKOFF.wait_seconds(self._own_failures, self._random)
-            self._own_until_seconds = now + own_seconds
+        if state.phase != Phase.CLOSED:
+            return state.phase == Phase.OPEN and before.phase != Phase.OPEN
+        # Others are served, so nobody else is stopped: only we wait.
+        self._own_failures += 1
+        if self._own_failures == 1:
+            self._own_failed_seconds = now
+        own_seconds = BACKOFF.wait_seconds(self._own_failures, self._random)
+        self._own_until_seconds = now + own_seconds
+        return self._own_failures == 1
 
     def let_go(self) -> None:
         """The push ended without telling anything about the destination, or was not made."""
@@ -146,14 +166,17 @@ class Circuit:
         self._holds = wait_seconds == 0 and state.phase != Phase.CLOSED
         return wait_seconds
 
-    def _end(self, rule: Callable[[State, float], State]) -> None:
-        """End the push by a rule; needs no lock as long as nobody has any trouble."""
+    def _end(self, rule: Callable[[State, float], State]) -> tuple[State, State]:
+        """End the push by a rule, and return the states before and after; needs no lock while nobody has trouble."""
         self._holds = False
         if self._view[_PHASE] == Phase.CLOSED:
-            return
+            return State(), State()
         with self._locked():
             now = self._clock.monotonic_seconds()
-            self._write(rule(self._read(now), now))
+            before = self._read(now)
+            after = rule(before, now)
+            self._write(after)
+            return before, after
 
     def _read(self, now: float) -> State:
         return rules.credible(State(*self._view[:_NUMBERS]), now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -38,16 +39,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     return None
 
 
-def lines_left(path: Path) -> int:
-    """Return how many lines wait in a spool for all sinks together; nothing is made or changed.
+def lines_left(path: Path) -> Mapping[str, int]:
+    """Return how many lines wait in a spool, by the sink they wait for; nothing is made or changed.
 
     Raises:
         StartupError: The file cannot be read.
     """
     try:
         with closing(_opened_to_read(path)) as connection:
-            (lines,) = connection.execute("SELECT total(lines) FROM totals").fetchone()
-            return int(lines)
+            return dict(connection.execute("SELECT sink, lines FROM totals ORDER BY sink"))
     except sqlite3.Error as error:
         raise StartupError(f"{path} cannot be read: {error}") from None
 

@@ -17,6 +17,7 @@ class Parcel:
         put_ns: Since when it waits, nanoseconds since the Unix epoch.
         number: Its place on disk; 0 while it is in memory alone.
         turn: Which of the streams that were put in this process it belongs to, from 1; 0 for what comes from the disk.
+        poll: The poll that brought it, for the log; empty for what an earlier run left on disk.
     """
 
     stream: Stream
@@ -24,3 +25,4 @@ class Parcel:
     put_ns: int
     number: int = 0
     turn: int = 0
+    poll: str = ""

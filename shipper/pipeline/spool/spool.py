@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from shipper.core.clock import Clock
 from shipper.core.record import Cursor
-from shipper.core.words import counted
+from shipper.core.words import Count, counted
 from shipper.pipeline.cursors import CursorUnreadable
 from shipper.pipeline.spool import frame
 from shipper.pipeline.spool.ahead import PARCELS_LOOKED_AT, Ahead
@@ -109,7 +109,7 @@ class Spool:
             self._write_note()
         # Taking away may work where putting does not, so only this shows that the disk is well.
         if kept is not None and self._trouble:
-            self._log.info("Lines can be kept on disk again.")
+            self._log.info("Lines can be kept on disk again.", {"event": "disk_recovered"})
             self._trouble = ""
         return kept
 
@@ -166,8 +166,7 @@ class Spool:
         try:
             return self._read(self._rows.checkpoint)
         except CursorUnreadable as error:
-            text = "The cursor in %s is lost: %s."
-            self._log.error(text, self.path, error)
+            self._tell_lost_cursor(error)
             return None
 
     def set_checkpoint(self, kind: str, cursor: Cursor | None) -> bool:
@@ -191,14 +190,22 @@ class Spool:
             self._rows.database.close()
             self._note.close()
 
+    def _tell_lost_cursor(self, error: CursorUnreadable) -> None:
+        self._log.error(
+            "The cursor in %(path)s is lost: %(error)s.",
+            {"event": "cursor_lost", "path": self.path, "error": str(error)},
+        )
+
     def _begin(self) -> None:
         """Look at what was left here."""
         with self._lock:
             aside = set_torn_log_aside(self.path, self._clock)
         whole = self._read(self._look) is not None
         if aside is not None and whole:
-            text = "A write to %s that was cut off was set aside as %s; nothing that was kept is missing."
-            self._log.info(text, self.path, aside)
+            self._log.info(
+                "A write to %(path)s that was cut off was set aside as %(aside)s; nothing that was kept is missing.",
+                {"event": "spool_torn", "path": self.path, "aside": aside},
+            )
         self.of_earlier_run = self._written(lambda: self._rows.begin_run(self._run)) or False
 
     def _look(self) -> bool | None:
@@ -211,7 +218,10 @@ class Spool:
         self._write_note()
         if not missing:
             return True
-        self._log.error("Lost: %s that waited in %s.", counted(missing, "line"), self.path)
+        self._log.error(
+            "Lost: %(lines)s that waited in %(path)s.",
+            {"event": "lines_lost", "lines": Count(missing, "line"), "path": self.path},
+        )
         self._damaged(missing)
         return None
 
@@ -241,7 +251,10 @@ class Spool:
         self._rows.delete(sink, [number])
         self._write_note()
         self._ahead[sink].drop([number])
-        self._log.error("Damaged on disk: %s, kept in %s.", counted(lines, "line"), aside)
+        self._log.error(
+            "Damaged on disk: %(lines)s, kept in %(aside)s.",
+            {"event": "parcel_damaged", "lines": Count(lines, "line"), "aside": aside},
+        )
         self._damaged(lines)
 
     def _insert(self, sink: str, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
@@ -325,9 +338,17 @@ class Spool:
         self._ahead.clear()
         self._looked = False
         self._note.write(saved.lines)
-        text = "%s is damaged (%s). Read from it and shipped: %s; lost: %d.%s"
-        where = f" It was set aside as {saved.aside}." if saved.aside.exists() else ""
-        self._log.error(text, self.path, error, counted(saved.lines, "line"), lost, where)
+        self._log.error(
+            "%(path)s is damaged (%(error)s). Read from it and shipped: %(lines)s; lost: %(lost)d.%(where)s",
+            {
+                "event": "spool_damaged",
+                "path": self.path,
+                "error": str(error),
+                "lines": Count(saved.lines, "line"),
+                "lost": lost,
+                "where": f" It was set aside as {saved.aside}." if saved.aside.exists() else "",
+            },
+        )
         self._damaged(lost)
 
     def _waiting(self) -> int:
@@ -341,6 +362,7 @@ class Spool:
     def _failed(self, text: str) -> None:
         if not self._trouble:
             self._log.error(
-                "Nothing can be kept on disk: %s. Lines that no sink takes wait in memory.", text
+                "Nothing can be kept on disk: %(error)s. Lines that no sink takes wait in memory.",
+                {"event": "disk_failed", "error": text},
             )
         self._trouble = text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shipper.config.secret import Secret
 from shipper.core.errors import ConfigError
+from shipper.core.secrecy import conceal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Login:
             headers["Authorization"] = f"Bearer {_printable(self.token.reveal())}"
         elif self.username is not None and self.password is not None:
             pair = _encoded(f"{self.username}:{self.password.reveal()}")
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            sent = base64.b64encode(pair).decode()
+            conceal(sent)
+            headers["Authorization"] = f"Basic {sent}"
         return headers
 
 

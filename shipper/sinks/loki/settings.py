@@ -43,6 +43,12 @@ Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$
 class LokiSettings(Settings):
     """Where Loki is, who we are to it, and how records are sent."""
 
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")] | None = None
+    """What it is called among several, in counters, checks, spool and dead letters; one of them may have none."""
+
+    match: list[Annotated[str, Field(min_length=1)]] = Field(default=["*"], min_length=1)
+    """The metrics whose lines go there, by their names or by patterns like `show_*`."""
+
     url: str = "http://localhost:3100"
     """Scheme, host, port and, where there is one, path prefix; `/loki/api/v1/push` at its end is taken off."""
 
@@ -143,13 +149,23 @@ class LokiSettings(Settings):
             raise ValueError("ca, cert and key need a url with https")
         return self
 
+    @property
+    def sink_name(self) -> str:
+        """What counters, spool and dead letters call it."""
+        return "loki" if self.name is None else f"loki.{self.name}"
+
     def build(self) -> LokiSink:
         """Make the sink; nothing is connected yet."""
         # What encodes is loaded where it is used: the supervisor only reads settings.
         from shipper.sinks.loki.sink import LokiSink
 
         client = self._client(self.connect_timeout_seconds, self.read_timeout_seconds)
-        return LokiSink(client, encoding=self.encoding, max_batch_bytes=self.max_batch_bytes)
+        return LokiSink(
+            client,
+            encoding=self.encoding,
+            max_batch_bytes=self.max_batch_bytes,
+            name=self.sink_name,
+        )
 
     def rehearsal(self, url: str) -> LokiSettings:
         """Return the same settings for a Loki at `url` that asks nobody who they are."""
@@ -175,7 +191,8 @@ class LokiSettings(Settings):
         ]
         if self.url.startswith("https:"):
             checks.append(("check_loki_tls", self.check_tls))
-        return [Check(name, attempt, self.required) for name, attempt in checks]
+        ending = "" if self.name is None else f"_{self.name}"
+        return [Check(f"{name}{ending}", attempt, self.required) for name, attempt in checks]
 
     def _client(self, connect_timeout_seconds: float, read_timeout_seconds: float) -> Client:
         return Client(

@@ -28,7 +28,7 @@ class LokiSink:
     """A Loki to write to.
 
     Attributes:
-        name: The sink's name in counters.
+        name: The sink's name in counters, spool and dead letters.
         max_batch_bytes: The most a stream may weigh in one write, before compression: its lines, its metadata and 24
             bytes a record. A record alone always fits, because lines and metadata are cut.
         bytes_sent: Bytes of the bodies that Loki gave an answer to; only grows.
@@ -36,9 +36,10 @@ class LokiSink:
         pairs_cut: Pairs of structured metadata that were left out of records that were delivered; only grows.
     """
 
-    name = "loki"
-
-    def __init__(self, client: Client, *, encoding: Encoding, max_batch_bytes: int) -> None:
+    def __init__(
+        self, client: Client, *, encoding: Encoding, max_batch_bytes: int, name: str = "loki"
+    ) -> None:
+        self.name = name
         self.max_batch_bytes = max_batch_bytes
         self.bytes_sent = 0
         self.lines_cut = 0

@@ -21,6 +21,7 @@ from shipper.store import versions
 from shipper.store.current import current_database
 from shipper.store.database import Database
 from shipper.store.errors import RowsRefused, StoreError, StoreUnavailable, StoreUndecided
+from shipper.store.settings import SINK_NAME
 from shipper.store.table_set import TableSet
 
 
@@ -34,7 +35,7 @@ class StoreSink:
         max_batch_records: The most records in one write.
     """
 
-    name = "store"
+    name = SINK_NAME
     lines_cut = 0
 
     def __init__(

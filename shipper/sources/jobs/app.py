@@ -108,7 +108,9 @@ def _answer_faults(app: FastAPI, log: Logger) -> None:
         return faulty(503, text, **more, Retry_After=str(RETRY_AFTER_SECONDS))
 
     async def ours(request: Request, error: Exception) -> Response:
-        log.error("A request failed because of a fault of ours.", exc_info=error)
+        log.error(
+            "A request failed because of a fault of ours.", {"event": "fault"}, exc_info=error
+        )
         return faulty(
             500, "A fault of the server; its log says more.", **not_created(request.method)
         )

@@ -100,7 +100,9 @@ class Ledger:
                 if entries:
                     self._settle(entries)
             except Exception as error:  # noqa: BLE001 - the thread outlives a fault of ours, and tells
-                self._log.exception("Writing failed because of a fault of ours.")
+                self._log.exception(
+                    "Writing failed because of a fault of ours.", {"event": "fault"}
+                )
                 _fail(entries, error)
         self._forget_database()
 

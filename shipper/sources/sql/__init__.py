@@ -10,24 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from shipper.config.database_url import DatabaseUrl
 from shipper.config.models import Settings, SourceSettings
+from shipper.config.settings import Zone
 from shipper.core.checks import Check
 from shipper.core.errors import ConfigError
 from shipper.core.ports import Source
 
 if TYPE_CHECKING:
     from shipper.sources.sql.reading import Reading
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not there, not a name, a folder
-        raise ValueError(f'"{name}" is not a time zone like Europe/Prague') from None
-    return name
 
 
 NotEmpty = Annotated[str, Field(min_length=1)]
@@ -67,7 +60,7 @@ class SqlSettings(SourceSettings):
     """How old a row has to be, in seconds, so that late commits are not passed by. Its age is told by `time_field`, or
     else by the first column of `cursor`."""
 
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    timezone: Zone = "UTC"
     """Zone of times without a zone."""
 
     @model_validator(mode="after")
@@ -125,7 +118,7 @@ class SqlSettings(SourceSettings):
         from shipper.sources.sql.reading import Reading
         from shipper.sources.sql.selection import Selection
 
-        metric_fields = [field for each in self.metrics for field in (each.value, *each.labels)]
+        metric_fields = [field for each in self.column_metrics(None) for field in each.fields]
         fields = (self.time_field, *self.label_fields, *self.metadata_fields, *metric_fields)
         return Reading(
             metric=metric,

@@ -151,5 +151,5 @@ def _kind(value: CursorValue) -> str:
 def _misfit(reading: Reading, why: str) -> SourceRefused:
     return SourceRefused(
         f"the cursor does not fit its columns: {why}; "
-        f"`main.py cursor reset {reading.metric}` forgets it and begins anew"
+        f"`cursor reset {reading.metric}` forgets it and begins anew"
     )

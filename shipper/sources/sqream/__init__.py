@@ -11,12 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from shipper.config.column_metric import ColumnMetric
 from shipper.config.models import Settings, SourceSettings
 from shipper.core.checks import Check
 from shipper.core.ports import Source
 from shipper.sources.sqream import functions
 from shipper.sources.sqream.checks import MetricCall, startup_checks
 from shipper.sources.sqream.connection import FunctionName, SqreamConnection
+from shipper.sources.sqream.ready import READY, ready_metrics
 from shipper.sources.sqream.source import SqreamSource
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -60,6 +62,18 @@ class SqreamSettings(SourceSettings):
         allowed = _connection(section).allow_functions
         objection = functions.objection(self.function, allowed=allowed)
         return () if objection is None else (f"function: {objection}",)
+
+    def wants_ready(self, section: Settings | None) -> bool:
+        """Return whether the entry asks for ready-made metrics, or the section does for all."""
+        return super().wants_ready(section) or _connection(section).ready_metrics
+
+    def ready_metrics(self, section: Settings | None) -> Sequence[ColumnMetric]:
+        """Return the ready-made metrics of the function."""
+        return ready_metrics(self.function or "", _connection(section).timezone)
+
+    def ready_for(self, metric: str) -> str:
+        """Name the function, and those that have ready-made metrics."""
+        return f"{self.function or metric}; there is something for {', '.join(sorted(READY))}"
 
     @classmethod
     def checks(

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from shipper.config.models import Port, Seconds, Settings
 from shipper.config.secret import Secret
+from shipper.config.settings import Zone
 from shipper.sources.sqream.functions import is_action
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -45,6 +46,13 @@ class SqreamConnection(Settings):
 
     allow_functions: list[FunctionName] = Field(default=[])
     """Functions that may be polled beside the known ones; list only functions that read. Actions stay refused."""
+
+    ready_metrics: bool = False
+    """`true`: every metric has the ready-made Prometheus metrics of its function."""
+
+    timezone: Zone = "UTC"
+    """The server's time zone, like `Europe/Zurich`: the times that its functions tell have none. The ready-made metrics
+    go by it."""
 
     login_timeout_seconds: Seconds = 10
     """Longest wait for connecting and logging in."""

@@ -123,7 +123,10 @@ class PysmurfFiles:
     def _warn(self, text: str, path: str) -> None:
         if text not in self._warnings and len(self._warnings) < MAX_WARNINGS:
             self._warnings.add(text)
-            self._log.warning("%s has no place in an archive: %s.", path, text)
+            self._log.warning(
+                "%(path)s has no place in an archive: %(error)s.",
+                {"event": "file_unplaced", "path": path, "error": text},
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,11 @@ class TimeFrames:
         now_seconds = self._clock.monotonic_seconds()
         if self._warned_seconds is None or now_seconds - self._warned_seconds >= WARN_EVERY_SECONDS:
             self._log.warning(
-                "created_at is %s, which is no ISO 8601 time: stored as NULL (%d so far).",
-                ascii(written)[:100],
-                self._unreadable,
+                "created_at is %(value)s, which is no ISO 8601 time: stored as NULL (%(times)d so far).",
+                {
+                    "event": "time_unreadable",
+                    "value": ascii(written)[:100],
+                    "times": self._unreadable,
+                },
             )
             self._warned_seconds = now_seconds

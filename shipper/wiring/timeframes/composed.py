@@ -16,11 +16,13 @@ from shipper.config.loading import Configuration
 from shipper.config.models import HttpSettings, Settings
 from shipper.config.override import Override
 from shipper.config.secret import Secret
+from shipper.config.sections import read_list, read_section
 from shipper.core.errors import ConfigError
 from shipper.sinks.loki.settings import LokiSettings
 from shipper.sources.stomp import StompSettings
 from shipper.store.address import read_url
 from shipper.store.settings import StoreSettings
+from shipper.wiring.destinations import check_lokis
 from shipper.wiring.timeframes.address import as_secret
 
 METRIC = "tf"
@@ -111,14 +113,16 @@ class Composition:
             Override("store", "url", as_secret(self.database), "--db-name"),
             *overrides,
         )
-        return Configuration(
+        configuration = Configuration(
             {
-                "loki": _section("loki", LokiSettings, written, ours, self.file),
                 "http": _section("http", HttpSettings, written, ours, self.file),
                 "store": _section("store", StoreSettings, written, ours, self.file),
             },
             {METRIC: self.broker.entry(ship=ship)},
+            {"loki": _lokis(written, ours, self.file)},
         )
+        check_lokis(configuration)
+        return configuration
 
 
 def url_of_file(file: Path) -> URL | None:
@@ -136,7 +140,7 @@ def url_of_file(file: Path) -> URL | None:
         raise ConfigError(f"{file}: store.url: {error}") from None
 
 
-def sections_of(file: Path | None) -> Mapping[str, Mapping[str, Any]]:
+def sections_of(file: Path | None) -> Mapping[str, Any]:
     """Return the sections of a configuration file that the client uses.
 
     Raises:
@@ -145,24 +149,33 @@ def sections_of(file: Path | None) -> Mapping[str, Mapping[str, Any]]:
     document = {} if file is None else read_document(file)
     sections = {name: document[name] for name in SECTIONS if name in document}
     for name, section in sections.items():
-        if not isinstance(section, dict):
+        if not isinstance(section, dict | list) or (name != "loki" and isinstance(section, list)):
             raise ConfigError(f"{file}: {name}: must be an object, not {describe(section)}")
     return sections
+
+
+def _lokis(
+    written: Mapping[str, Any], overrides: tuple[Override, ...], file: Path | None
+) -> tuple[LokiSettings, ...]:
+    listed = written.get("loki")
+    if not isinstance(listed, list):
+        return (_section("loki", LokiSettings, written, overrides, file),)
+    faults: list[str] = []
+    read = read_list("loki", LokiSettings, listed, overrides, faults)
+    for fault in faults:
+        raise ConfigError(fault if fault.startswith("--") else f"{file}: {fault}")
+    return read
 
 
 def _section(
     name: str,
     model: type[SECTION],
-    written: Mapping[str, Mapping[str, Any]],
+    written: Mapping[str, Any],
     overrides: tuple[Override, ...],
     file: Path | None,
 ) -> SECTION:
-    mine = {each.key: each for each in overrides if each.section == name}
-    values = {key: each.value for key, each in mine.items()}
-    try:
-        return model.model_validate({**written.get(name, {}), **values})
-    except ValidationError as error:
-        complaint = complaints(error, model)[0]
-        key, _, rule = complaint.partition(": ")
-        text = f"{mine[key].flag}: {rule}" if key in mine else f"{file}: {name}.{complaint}"
-        raise ConfigError(text) from None
+    faults: list[str] = []
+    section = read_section(name, model, written.get(name, {}), overrides, faults)
+    if section is None:
+        raise ConfigError(faults[0] if faults[0].startswith("--") else f"{file}: {faults[0]}")
+    return section

@@ -41,6 +41,8 @@ CONTRACT = [
     "wait_seconds",
     "drain_seconds",
     "log_file_path",
+    "log_file_max_bytes",
+    "log_files_kept",
     "log_level",
     "log_format",
 ]

@@ -187,8 +187,8 @@ def test_a_period_that_json_does_not_know_is_refused(path: Path, word: str) -> N
             id="long entry in the short form",
         ),
         pytest.param(
-            {"loki": [], "metrics": {"show_locks": 2}},
-            "loki: must be an object, not a list",
+            {"http": [], "metrics": {"show_locks": 2}},
+            "http: must be an object, not a list",
             id="section a list",
         ),
         pytest.param(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shipper.config.models import ColumnMetric, HttpSettings, SourceSettings
+from shipper.config.models import HttpSettings, SourceSettings
 from shipper.sources.sqream import SqreamSettings
 
 
@@ -75,37 +75,3 @@ def test_the_page_is_served_on_loopback_by_default() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         HttpSettings().port = 1  # type: ignore[misc]  # what must not work
-
-
-@pytest.mark.parametrize("name", ["a", "_a", "a:b", "A9_"])
-def test_a_prometheus_name_is_taken(name: str) -> None:
-    assert ColumnMetric(name=name).name == name
-
-
-@pytest.mark.parametrize("name", ["", "9a", "a-b", "a\n", "é"])
-def test_what_prometheus_would_not_take_for_a_name_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError):
-        ColumnMetric(name=name)
-
-
-@pytest.mark.parametrize("buckets", [[5, 1], [1, 1]], ids=["descending", "the same twice"])
-def test_buckets_that_do_not_ascend_are_refused(buckets: list[float]) -> None:
-    with pytest.raises(ValidationError):
-        ColumnMetric(name="a", type="histogram", buckets=buckets)
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        pytest.param(["a", "a"], id="the same twice"),
-        pytest.param(["a b", "a_b"], id="the same after blanks became underscores"),
-    ],
-)
-def test_labels_that_would_stand_twice_are_refused(labels: list[str]) -> None:
-    with pytest.raises(ValidationError):
-        ColumnMetric(name="a", labels=labels)
-
-
-def test_a_histogram_cannot_have_the_label_that_names_its_buckets() -> None:
-    with pytest.raises(ValidationError):
-        ColumnMetric(name="a", type="histogram", labels=["le"])

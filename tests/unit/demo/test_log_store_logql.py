@@ -9,17 +9,17 @@ import pytest
 from shipper.demo.log_store.asked import Asked
 from shipper.demo.log_store.catalog import Catalog, KnownStream
 from shipper.demo.log_store.evaluate import Evaluator, Window, folded_labels
-from shipper.demo.log_store.logql import (
+from shipper.demo.log_store.expressions import (
+    Aggregation,
+    Grouping,
     LogQuery,
-    RangeCount,
-    Sum,
+    RangeFunction,
     Vector,
-    parse_duration_ns,
-    parse_query,
-    parse_selector,
 )
+from shipper.demo.log_store.logql import parse_query, parse_selector
 from shipper.demo.log_store.refusal import Refused
 from shipper.demo.log_store.storage import Storage, StoredEntry
+from shipper.demo.log_store.tokens import parse_duration_ns
 
 SECOND_NS = 1_000_000_000
 EVERYTHING = Window(start_ns=0, end_ns=1000 * SECOND_NS)
@@ -71,7 +71,7 @@ def lines(
         newest_first=newest_first,
         fold_metadata=fold_metadata,
     )
-    return [(dict(stream.labels), [line for _, line, _ in stream.lines]) for stream in found]
+    return [(dict(stream.labels), [line.text for line in stream.lines]) for stream in found]
 
 
 def samples(evaluator: Evaluator, text: str, *seconds: int) -> dict[object, list[float]]:
@@ -121,14 +121,17 @@ def test_line_filters_accept_lines(filters: str, *, accepted: bool) -> None:
 def test_metric_queries_are_read() -> None:
     log = log_query('{app="x"}')
 
-    assert parse_query('count_over_time({app="x"}[1m30s])') == RangeCount(
-        log, 90 * SECOND_NS, per_second=False
+    assert parse_query('count_over_time({app="x"}[1m30s])') == RangeFunction(
+        "count_over_time", log, 90 * SECOND_NS
     )
-    assert parse_query('sum by (a, b) (rate({app="x"}[1h]))') == Sum(
-        RangeCount(log, 3600 * SECOND_NS, per_second=True), ("a", "b")
+    assert parse_query('sum by (a, b) (rate({app="x"}[1h]))') == Aggregation(
+        "sum", RangeFunction("rate", log, 3600 * SECOND_NS), Grouping(("a", "b"))
     )
-    assert parse_query('sum(rate({app="x"}[1h])) without (a)') == Sum(
-        RangeCount(log, 3600 * SECOND_NS, per_second=True), ("a",), without=True
+    assert parse_query('sum(rate({app="x"}[1h])) without (a)') == Aggregation(
+        "sum", RangeFunction("rate", log, 3600 * SECOND_NS), Grouping(("a",), without=True)
+    )
+    assert parse_query('topk(2, rate({app="x"}[1h]))') == Aggregation(
+        "topk", RangeFunction("rate", log, 3600 * SECOND_NS), Grouping(), 2
     )
     assert parse_query("vector(1)+vector(1)") == Vector(2.0)
 
@@ -138,8 +141,15 @@ def test_metric_queries_are_read() -> None:
     [
         ('{app="q', "parse error at line 1, col 6: literal not terminated"),
         ('{app="q"', "col 9: syntax error: unexpected $end"),
-        ('{app="q"} | json', "col 13: syntax error: unexpected json"),
-        ('topk(1, rate({app="x"}[1m]))', "this small log store understands a subset of LogQL"),
+        ('{app="q"} | logfmt', "col 19: syntax error: unexpected $end"),
+        (
+            'quantile_over_time(0.9, {app="x"}[1m])',
+            "this small log store understands a subset of LogQL",
+        ),
+        ('{app="q"} | json | unwrap a', "col 20: syntax error: unexpected unwrap"),
+        ('sum_over_time({app="q"}[1m])', "invalid aggregation sum_over_time without unwrap"),
+        ('{app="q"} | line_format `{{upper .a}}`', "col 25: a template may hold {{.name}}"),
+        ('{app="q"} | a > "5"', "col 17: syntax error"),
         ('count_over_time({app="q"})', "col 26: syntax error: unexpected )"),
         ('{app=~"("}', "error parsing regexp"),
         ("{}", "queries require at least one regexp or equality matcher"),

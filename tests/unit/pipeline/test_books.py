@@ -150,7 +150,7 @@ class House:
             timeout_seconds=30,
             custody=Custody(
                 metric="m",
-                outlets=[Outlet(self.delivery, filing)],
+                outlets=[Outlet([self.delivery], filing)],
                 inputs=Inputs(inputs, {"job": "m"}),
                 tally=self.tally,
                 clock=self.clock,

@@ -16,6 +16,7 @@ import pytest
 from shipper.pipeline.circuit import Circuit
 from shipper.pipeline.circuit import circuit as shell
 from shipper.pipeline.circuit.rules import (
+    BACKOFF,
     LONGEST_WAIT_SECONDS,
     LOOK_AGAIN_SECONDS,
     PROBE_COUNTS_SECONDS,
@@ -344,6 +345,46 @@ def test_a_success_ends_the_waits_of_a_worker_of_its_own(path: Path, clock: Fake
     unlucky.passed()
 
     assert unlucky.wait_seconds() == 0
+
+
+def test_only_who_opens_it_has_news_and_only_who_ends_it_has_the_outage(
+    path: Path, clock: FakeClock
+) -> None:
+    opener, other = circuit_on(path, clock), circuit_on(path, clock)
+    for each in (opener, other):
+        assert each.wait_seconds() == 0
+    clock.pass_seconds(1)
+    first = (opener.failed(), other.failed())
+    clock.pass_seconds(other.wait_seconds())
+    assert other.wait_seconds() == 0
+    probe = other.failed()
+    clock.pass_seconds(2 * BACKOFF.max_seconds)
+    assert other.wait_seconds() == 0
+    outage = other.passed()
+
+    assert (first, probe) == ((True, False), False)
+    assert outage is not None
+    assert outage.failures == 2
+    assert outage.seconds == pytest.approx(20 + 0.5 + SPREAD_SECONDS)
+    assert opener.passed() is None
+
+
+def test_a_blip_of_one_worker_is_its_own_news(path: Path, clock: FakeClock) -> None:
+    circuit, other = circuit_on(path, clock), circuit_on(path, clock)
+    told = []
+    for _ in range(2):
+        clock.pass_seconds(BACKOFF.max_seconds)
+        assert circuit.wait_seconds() == 0
+        clock.pass_seconds(1)
+        other.passed()
+        told.append(circuit.failed())
+    clock.pass_seconds(BACKOFF.max_seconds)
+    assert circuit.wait_seconds() == 0
+    outage = circuit.passed()
+
+    assert told == [True, False]
+    assert outage is not None
+    assert (outage.failures, outage.seconds) == (2, 21.0)
 
 
 def test_asking_again_lets_go_of_what_was_held(path: Path, clock: FakeClock) -> None:

@@ -41,7 +41,7 @@ def outlet(name: str, *, even_only: bool = False) -> Outlet:
         random=Random(1),
     )
     filing = Filing(FilingRules({"sink": name}), lambda _name: None)
-    return Outlet(delivery, filing, is_even if even_only else None)
+    return Outlet([delivery], filing, is_even if even_only else None)
 
 
 def is_even(row: Row) -> bool:
@@ -60,8 +60,8 @@ def batch(*numbers: int) -> Batch:
 
 
 def settle(one: Outlet) -> None:
-    one.delivery.queue.take()
-    one.delivery.queue.settle()
+    one.deliveries[0].queue.take()
+    one.deliveries[0].queue.settle()
 
 
 def test_a_cursor_is_safe_when_every_sink_took_what_came_before_it() -> None:
@@ -96,7 +96,7 @@ def test_a_cursor_that_did_not_move_is_not_told_again() -> None:
 def test_a_sink_gets_only_what_it_wants_with_what_is_known_about_it() -> None:
     store = outlet("store", even_only=True)
     put = custody_of(store).take(batch(1, 2, 3, 4))
-    flight = store.delivery.queue.take()
+    flight = store.deliveries[0].queue.take()
 
     assert put
     assert flight is not None

@@ -49,7 +49,7 @@ def delivery_to(sink: FakeSink, *, max_bytes: int = 10**6, **more: Any) -> Deliv
         queue=DeliveryQueue(
             max_bytes=max_bytes, batch_bytes=10**5, clock=clock, shelf=more.pop("shelf", None)
         ),
-        pace=OwnPace(backoff=backoff, clock=clock, random=random),
+        pace=more.pop("pace", None) or OwnPace(backoff=backoff, clock=clock, random=random),
         refusals=refusals,
         tally=tally,
         log=LOG,
@@ -279,6 +279,31 @@ def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
         "fake takes no lines: connection refused. Lines wait, and are tried again.",
         "fake takes lines again after 8.0 s and 4 attempts.",
     ]
+
+
+def test_an_outage_that_another_worker_tells_is_shown_but_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class SharedPace(OwnPace):
+        def failed(self, retry_after_seconds: float | None) -> bool:
+            super().failed(retry_after_seconds)
+            return False
+
+        def passed(self) -> None:
+            super().passed()
+
+    clock, random, seen = FakeClock(), FakeRandom(0.0), list[str]()
+    caplog.set_level(logging.INFO)
+    delivery: Delivery = delivery_to(
+        FakeSink([DOWN] * 2),
+        clock=clock,
+        pace=SharedPace(backoff=Backoff(), clock=clock, random=random),
+        settled=lambda: seen.append(delivery.trouble),
+    )
+    delivered(delivery, stream_of(1))
+
+    assert caplog.messages == []
+    assert seen == [*["fake takes no lines: connection refused"] * 2, ""]
 
 
 def test_its_trouble_can_be_read_as_long_as_it_lasts() -> None:

@@ -26,6 +26,7 @@ from shipper.pipeline.refusals import Refusals
 from shipper.pipeline.schedule import Schedule, Tick
 from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
+from shipper.telemetry.log import followed
 from shipper.telemetry.tally import Tally
 from tests.support.clock import FakeClock, FakeRandom, StopAt
 from tests.support.letterbox import FakeLetterbox
@@ -112,7 +113,7 @@ class Rig:
             timeout_seconds=30,
             custody=Custody(
                 metric="m",
-                outlets=[Outlet(self.delivery, filing)] if shipped else [],
+                outlets=[Outlet([self.delivery], filing)] if shipped else [],
                 inputs=Inputs(refusals, {"job": "m"}),
                 tally=self.tally,
                 clock=self.clock,
@@ -295,6 +296,16 @@ def test_another_trouble_is_told_again(caplog: pytest.LogCaptureFixture) -> None
         "The poll failed: the server hung up.",
         "The poll failed: permission denied.",
     ]
+
+
+def test_every_poll_has_a_name_of_its_own() -> None:
+    named: list[str] = []
+    rig = Rig(batch(1), GONE, batch(1))
+    rig.pump.report = lambda: named.append(followed())
+    rig.turns(3)
+    start = f"{rig.pump.metric}-{rig.pump.reader.incarnation}"
+
+    assert list(dict.fromkeys(named)) == [f"{start}.1", f"{start}.2", f"{start}.3"]
 
 
 def test_the_state_shows_what_the_last_poll_came_to() -> None:

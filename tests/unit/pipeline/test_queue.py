@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.core.record import Stream
+from shipper.pipeline import queue as queues
 from shipper.pipeline.queue import RECORD_OVERHEAD_BYTES, DeliveryQueue, Flight, weigh
 from shipper.pipeline.spool import Shelf, Spool
+from shipper.telemetry.log import follow
 from tests.support.clock import FakeClock
 
 LINE = b"x" * (100 - RECORD_OVERHEAD_BYTES)
@@ -491,3 +493,34 @@ def test_waiting_for_less_in_memory_ends_when_there_is_less_or_time_is_over() ->
     light = queue.wait_until_lighter(301, 0)
 
     assert (heavy, light) == (False, True)
+
+
+def test_what_comes_back_from_the_disk_names_the_poll_that_brought_it(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    queue = queue_of(spool=spool)
+    for poll in ("m-3f2a.1", "m-3f2a.2"):
+        follow(poll)
+        queue.put(stream_of(1))
+    follow()
+    queue.keep()
+    flight = taken(queue)
+    queue.settle(flight.stream)
+    spool.close()
+    successor = queue_of(spool=spool_in(tmp_path))
+
+    assert [parcel.poll for parcel in flight.parcels] == ["m-3f2a.1", "m-3f2a.2"]
+    assert [parcel.poll for parcel in taken(successor).parcels] == ["", ""]
+
+
+def test_of_very_many_on_disk_the_polls_of_the_youngest_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "MOST_POLLS_REMEMBERED", 2)
+    queue = queue_of(spool=spool_in(tmp_path))
+    for number in range(3):
+        follow(f"m-3f2a.{number}")
+        queue.put(stream_of(1))
+    follow()
+    queue.keep()
+
+    assert [parcel.poll for parcel in taken(queue).parcels] == ["", "m-3f2a.1", "m-3f2a.2"]

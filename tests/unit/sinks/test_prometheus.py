@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shipper.sinks.prometheus import Exposition
 from shipper.telemetry.families import FAMILIES, LINES_DROPPED, MEMORY_LINES, Family
 from shipper.telemetry.tally import Snapshot, Tally
+from tests.support.clock import FakeClock
 
 COUNTER = Family("polls_total", "counter", "Polls.", ("metric",))
 GAUGE = Family("waiting", "gauge", "Lines.", ("metric",))
@@ -257,3 +258,29 @@ def test_series_that_do_not_fit_the_family_are_not_taken(
     exposition.take("a", 7, {"seconds": [series], **counts(5)})
 
     assert samples(exposition) == {'polls_total{metric="a"}': 5}
+
+
+# What is shown as the far end tells it
+
+
+def test_a_counter_of_the_far_end_is_not_carried_over() -> None:
+    exposition = Exposition([replace(COUNTER, absolute=True)])
+    exposition.take("a", 7, counts(41))
+    exposition.take("a", 8, {})
+    meanwhile = samples(exposition)
+    exposition.take("a", 8, counts(42))
+
+    assert meanwhile == {}
+    assert samples(exposition) == {'polls_total{metric="a"}': 42}
+
+
+def test_a_series_vanishes_when_it_is_stale() -> None:
+    clock = FakeClock()
+    exposition = Exposition([replace(GAUGE, stale_after_seconds=30)], clock)
+    exposition.take("a", 7, {"waiting": [(("a",), [3, clock.seconds])]})
+    clock.pass_seconds(29)
+    fresh = samples(exposition)
+    clock.pass_seconds(1)
+
+    assert fresh == {'waiting{metric="a"}': 3}
+    assert samples(exposition) == {}

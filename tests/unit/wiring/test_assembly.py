@@ -21,6 +21,7 @@ from shipper.telemetry.log import LogSettings
 from shipper.wiring.assembly import build_pump, open_spool
 from shipper.wiring.assignment import Assignment
 from shipper.wiring.desk import Desk
+from shipper.wiring.destinations import lokis_of
 from shipper.wiring.outlets import circuit_path, filing_rules
 from shipper.wiring.vocabulary import fixed_labels
 from tests.support.configuration import configuration
@@ -37,7 +38,7 @@ def assignment(folder: Path, **keys: Any) -> Assignment:
         metric="show_locks",
         entry=entry,
         section=made.section_of(entry),
-        loki=made.section("loki", LokiSettings),
+        lokis=lokis_of(made, "show_locks"),
         store=made.section("store", StoreSettings),
         labels=fixed_labels(made)["show_locks"],
         first_seconds=1000.0,
@@ -197,14 +198,17 @@ def test_records_that_are_kept_in_sql_have_an_outlet_of_their_own(tmp_path: Path
     made = assignment(tmp_path, store="tf_metadata")
     loki, store = built(made, Desk("show_locks", cast("Any", None))).custody.outlets
 
-    assert (loki.delivery.sink.name, store.delivery.sink.name) == ("loki", "store")
+    assert [each.sink.name for outlet in (loki, store) for each in outlet.deliveries] == [
+        "loki",
+        "store",
+    ]
     assert (loki.wants, store.wants) == (None, wanted_by("tf_metadata"))
 
 
 def test_tables_are_made_before_the_first_record(tmp_path: Path) -> None:
     made = assignment(tmp_path, ship=False, store="tf_metadata")
     (outlet,) = built(made, Desk("show_locks", cast("Any", None))).custody.outlets
-    outlet.delivery.prepare()
-    outlet.delivery.sink.close()
+    outlet.deliveries[0].prepare()
+    outlet.deliveries[0].sink.close()
 
     assert (made.state_dir / "store.db").exists()

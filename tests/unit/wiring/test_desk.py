@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from random import Random
 from typing import cast
+
+import pytest
 
 from shipper.core.record import Batch, Stream
 from shipper.live.feed import FeedSender, Report
@@ -14,10 +17,13 @@ from shipper.pipeline.filing import Filing, FilingRules
 from shipper.pipeline.queue import DeliveryQueue
 from shipper.pipeline.reader import PollState
 from shipper.pipeline.refusals import Refusals
+from shipper.pipeline.spool import Shelf, Spool
 from shipper.telemetry import families
+from shipper.telemetry.log import LogSettings, repeats, start_logging
 from shipper.telemetry.tally import Tally
 from shipper.wiring.desk import Desk
 from tests.support.clock import FakeClock
+from tests.support.logging import logging_put_back
 from tests.support.sink import FakeSink
 from tests.support.tally import counted
 
@@ -38,8 +44,8 @@ def desk_of() -> tuple[Desk, FakeFeed, FakeClock]:
     return Desk("show_locks", cast("FeedSender", feed), clock=clock), feed, clock
 
 
-def waiting_delivery(tally: Tally, clock: FakeClock) -> Delivery:
-    queue = DeliveryQueue(max_bytes=10**6, batch_bytes=10**6, clock=clock)
+def waiting_delivery(tally: Tally, clock: FakeClock, shelf: Shelf | None = None) -> Delivery:
+    queue = DeliveryQueue(max_bytes=10**6, batch_bytes=10**6, shelf=shelf, clock=clock)
     queue.put(Stream({}, [1, 2], [b"a", b"b"]))
     log, random = logging.getLogger("test.worker"), Random(1)
     return Delivery(
@@ -93,6 +99,17 @@ def test_a_report_shows_what_waits() -> None:
     assert counted(desk.tally, families.OLDEST_UNSENT, "show_locks", "fake") == 3
 
 
+def test_a_report_shows_how_much_may_wait_on_disk(tmp_path: Path) -> None:
+    desk, _, clock = desk_of()
+    log = logging.getLogger("test.worker")
+    spool = Spool(tmp_path / "m.db", clock=clock, log=log, damaged=lambda _lines: None)
+    shelf = Shelf(spool, "fake", max_bytes=1000)
+    desk.watch(PollState(), [waiting_delivery(desk.tally, clock, shelf)])
+    desk.report()
+
+    assert counted(desk.tally, families.SPOOL_LIMIT, "show_locks", "fake") == 1000
+
+
 def test_a_report_carries_everything_counted_so_far() -> None:
     desk, feed, _ = desk_of()
     desk.tally.count(families.ROWS, "show_locks", by=2)
@@ -130,3 +147,16 @@ def test_a_report_says_how_much_waits_for_all_sinks_together() -> None:
 
     assert (state["lines_waiting"], state["bytes_waiting"]) == (4, 100)
     assert state["oldest_unsent_seconds"] == 3
+
+
+def test_a_report_lets_the_log_sum_up_what_repeats_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logging_put_back():
+        log = start_logging(LogSettings(), metric="show_locks")
+        log.warning("Trouble.")
+        log.warning("Trouble.")
+        monkeypatch.setattr(repeats, "SUMMED_UP_SECONDS", 0.0)
+        desk_of()[0].report()
+
+        assert capsys.readouterr().err.endswith("Trouble. (1 more time in the last 1 s)\n")

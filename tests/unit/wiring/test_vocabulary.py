@@ -53,7 +53,7 @@ def test_our_own_families_come_first(tmp_path: Path) -> None:
 
 
 def test_two_entries_may_share_a_metric_that_they_describe_alike(tmp_path: Path) -> None:
-    item = {"name": "locks", "labels": ["user"]}
+    item = {"name": "locks", "labels": ["user_name"]}
     document = {"metrics": {"show_locks": {"metrics": [item]}, "show_conf": {"metrics": [item]}}}
 
     assert len(families(configuration(tmp_path, document))) == len(FAMILIES) + 1
@@ -62,21 +62,9 @@ def test_two_entries_may_share_a_metric_that_they_describe_alike(tmp_path: Path)
 @pytest.mark.parametrize(
     "items",
     [
-        pytest.param([{"name": "a"}, {"name": "a", "type": "counter"}], id="another type"),
+        pytest.param([{"name": "a"}, {"name": "a", "type": "histogram"}], id="another type"),
         pytest.param([{"name": "a"}, {"name": "a", "labels": ["b"]}], id="other labels"),
-        pytest.param([{"name": "shipper_rows_total", "type": "counter"}], id="one of ours"),
-        pytest.param(
-            [{"name": "shipper_rows", "type": "counter"}],
-            id="one of ours once Prometheus adds _total",
-        ),
-        pytest.param(
-            [{"name": "a", "type": "counter"}, {"name": "a_total", "type": "counter"}],
-            id="the same once Prometheus adds _total",
-        ),
-        pytest.param(
-            [{"name": "a", "type": "histogram"}, {"name": "a_count"}],
-            id="what a histogram calls its parts",
-        ),
+        pytest.param([{"name": "a_total", "type": "counter"}, {"name": "a"}], id="without _total"),
     ],
 )
 def test_a_name_that_is_already_another_metric_is_refused(
@@ -90,3 +78,33 @@ def test_a_name_that_is_already_another_metric_is_refused(
         f"metrics.show_locks.metrics: {items[-1]['name']} is already another metric; "
         "choose another name"
     )
+
+
+def test_two_items_cannot_show_the_same_series(tmp_path: Path) -> None:
+    item = {"name": "locks"}
+    document = {"metrics": {"show_locks": {"metrics": [item]}, "show_conf": {"metrics": [item]}}}
+
+    with pytest.raises(ConfigError) as caught:
+        families(configuration(tmp_path, document))
+    assert str(caught.value) == (
+        "metrics.show_conf.metrics: locks would be the same series as that of show_locks; "
+        "give each fixed_labels of its own"
+    )
+
+
+def test_fixed_labels_tell_the_series_of_two_items_apart(tmp_path: Path) -> None:
+    document = {
+        "metrics": {
+            name: {"metrics": [{"name": "rows", "fixed_labels": {"of": name}}]}
+            for name in ("show_locks", "show_conf")
+        }
+    }
+
+    assert len(families(configuration(tmp_path, document))) == len(FAMILIES) + 1
+
+
+def test_items_that_count_add_up_in_one_series(tmp_path: Path) -> None:
+    item = {"name": "seen_total", "type": "counter"}
+    document = {"metrics": {"show_locks": {"metrics": [item]}, "show_conf": {"metrics": [item]}}}
+
+    assert len(families(configuration(tmp_path, document))) == len(FAMILIES) + 1

@@ -97,7 +97,10 @@ class Archive:
             self._broke(error)
             return
         if self._fault:
-            self._log.info("%s is written again; the channels will outlive a restart.", self.path)
+            self._log.info(
+                "%(path)s is written again; the channels will outlive a restart.",
+                {"event": "channels_kept_again", "path": self.path},
+            )
             self._fault = ""
 
     def close(self) -> None:
@@ -154,9 +157,8 @@ class Archive:
         fault = getattr(error, "strerror", None) or str(error)
         if fault != self._fault:
             self._log.warning(
-                "%s: %s. The channels are in memory alone, and would not outlive a restart.",
-                self.path,
-                fault,
+                "%(path)s: %(error)s. The channels are in memory alone, and would not outlive a restart.",
+                {"event": "channels_unkept", "path": self.path, "error": fault},
             )
         self._fault = fault
 
@@ -167,10 +169,16 @@ class Archive:
             for suffix in ("-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         except OSError as error:
-            self._log.warning("%s cannot be set aside: %s.", self.path, error.strerror)
+            self._log.warning(
+                "%(path)s cannot be set aside: %(error)s.",
+                {"event": "channels_stuck", "path": self.path, "error": error.strerror},
+            )
             return
         self._retry_at_seconds = 0.0
-        self._log.warning("It is set aside as %s, and begun anew.", aside)
+        self._log.warning(
+            "It is set aside as %(aside)s, and begun anew.",
+            {"event": "channels_begun_anew", "aside": aside},
+        )
 
 
 def _connected(path: Path) -> sqlite3.Connection:

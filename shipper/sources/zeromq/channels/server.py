@@ -87,10 +87,14 @@ class ChannelServer:
         door = listening(self._site.endpoint)
         self._most_clients = make_room_for(self._site.most_clients)
         if self._most_clients < self._site.most_clients:
-            text = (
-                "There is room for %d clients of channels, not %d: raise the limit of open files."
+            self._log.warning(
+                "There is room for %(room)d clients of channels, not %(wanted)d: raise the limit of open files.",
+                {
+                    "event": "clients_limited",
+                    "room": self._most_clients,
+                    "wanted": self._site.most_clients,
+                },
             )
-            self._log.warning(text, self._most_clients, self._site.most_clients)
         ready = Event()
         self._thread = Thread(target=self._run, args=(door, ready), name="channels", daemon=True)
         self._thread.start()
@@ -120,7 +124,8 @@ class ChannelServer:
         thread.join(STOP_SECONDS)
         if thread.is_alive():
             self._log.warning(
-                "There are too many clients of channels to say goodbye to; the rest are hung up on."
+                "There are too many clients of channels to say goodbye to; the rest are hung up on.",
+                {"event": "clients_hung_up_on"},
             )
 
     # In its own thread
@@ -129,7 +134,9 @@ class ChannelServer:
         try:
             asyncio.run(self._main(door, ready))
         except Exception as error:  # noqa: BLE001 - the thread's outermost call: the source is told
-            self._log.exception("The server of channels ends because of a fault of ours.")
+            self._log.exception(
+                "The server of channels ends because of a fault of ours.", {"event": "fault"}
+            )
             self._fault = str(error) or type(error).__name__
         finally:
             door.close()
@@ -185,7 +192,10 @@ class ChannelServer:
         except (ConnectionClosed, Left):
             self._count("gone")
         except Exception:  # noqa: BLE001 - the outermost call of a client: the others go on
-            self._log.exception("A client of a channel is hung up on because of a fault of ours.")
+            self._log.exception(
+                "A client of a channel is hung up on because of a fault of ours.",
+                {"event": "fault"},
+            )
             client.transport.abort()
         finally:
             self._clients.discard(client)

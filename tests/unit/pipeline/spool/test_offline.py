@@ -43,7 +43,7 @@ def test_what_waits_is_counted_without_a_worker(site: Site, running: bool) -> No
     if not running:
         spool.close()
 
-    assert lines_left(site.path) == wanted
+    assert lines_left(site.path) == {"loki": wanted}
 
 
 def test_what_is_no_spool_cannot_be_counted(site: Site) -> None:

@@ -94,7 +94,8 @@ def test_with_loki_time_frames_are_shipped_as_well(
     configuration = composed(tmp_path, *overrides, document=document)
 
     assert entry_of(configuration).ship
-    assert configuration.section("loki", LokiSettings).url == "http://loki:3100"
+    (loki,) = configuration.several("loki", LokiSettings)
+    assert loki.url == "http://loki:3100"
 
 
 def test_only_the_one_metric_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 
 NS_PER_SECOND = 1_000_000_000
@@ -19,30 +19,30 @@ LARGEST_NS = 2**63 - 1
 DIGITS_OF_LARGEST = 19
 
 
-def moment_ns(value: object) -> int | None:
+def moment_ns(value: object, zone: tzinfo = UTC) -> int | None:
     """Return nanoseconds since the Unix epoch, or `None` when `value` is no moment.
 
     Takes datetimes, dates, ISO 8601 text, day-first text, and Unix time in s, ms, us or ns as a number or as text.
-    What has no zone is UTC.
+    What has no zone is of `zone`.
     """
     match value:
         case bool() | None:
             return None
         case datetime():
-            return _of_datetime(value)
+            return _of_datetime(value, zone)
         case date():
-            return _of_datetime(datetime.combine(value, time()))
+            return _of_datetime(datetime.combine(value, time()), zone)
         case int() | float() | Decimal():
             return _of_unix(Decimal(value))
         case str():
-            return _of_text(value.strip())
+            return _of_text(value.strip(), zone)
         case _:
             return None
 
 
-def _of_datetime(moment: datetime) -> int | None:
+def _of_datetime(moment: datetime, zone: tzinfo) -> int | None:
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
     # pandas.Timestamp, which pysqream 6 returns for datetime2, knows nanoseconds beside its microseconds.
@@ -66,7 +66,7 @@ def _of_unix(number: Decimal) -> int | None:
     return moment if 0 <= moment <= LARGEST_NS else None
 
 
-def _of_text(written: str) -> int | None:
+def _of_text(written: str, zone: tzinfo) -> int | None:
     day_first = DAY_FIRST.fullmatch(written)
     if day_first:
         day, month, year, rest = day_first.groups()
@@ -74,7 +74,7 @@ def _of_text(written: str) -> int | None:
     # Digits alone are Unix time, also where ISO 8601 would read a compact date into them.
     if not written.isdigit():
         try:
-            return _of_datetime(datetime.fromisoformat(written))
+            return _of_datetime(datetime.fromisoformat(written), zone)
         except ValueError:
             pass
     try:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.pipeline.moment import moment_ns
+from shipper.core.moment import moment_ns
 
 SECONDS = 1_709_121_510
 NS = SECONDS * 10**9
