@@ -57,7 +57,8 @@ def _expanded(entries: list[object], named: Iterable[str]) -> Iterator[object]:
     """Yield entries, with every page that fits in the place of a pattern."""
     for entry in entries:
         if isinstance(entry, str) and "*" in entry:
-            uris = (page.relative_to(DOCS).as_posix() for page in sorted(DOCS.glob(entry)))
+            pages = sorted(DOCS.glob(entry), key=lambda page: (page.stem != "index", page.name))
+            uris = (page.relative_to(DOCS).as_posix() for page in pages)
             yield from (uri for uri in uris if uri not in named)
         else:
             yield entry
