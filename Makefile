@@ -11,6 +11,8 @@ PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
 SCRIPTS := tools/build-dashboards tools/print-docs tools/print-licences tools/take-screenshots
 SHELL_SCRIPTS := .ci/run tools/install-test-services tools/smoke-old-pysqream
+# The variable silences an advertisement against a later MkDocs.
+SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 .PHONY: menu
 menu:
@@ -22,8 +24,9 @@ menu:
 	@echo "make prove [MINUTES=10] [SEED=7]   kill and starve the program, and count what was lost; see docs/proof.md"
 	@echo "make fuzz [EXAMPLES=20000]         feed it rubbish for as long as it takes"
 	@echo "make bench               measure; see docs/bench.md"
-	@echo "make docs                reprint the generated tables of the documentation"
-	@echo "make docs-check          fail when one of them is stale"
+	@echo "make docs                reprint the generated tables of the documentation, and build its site into site/"
+	@echo "make docs-check          fail when one of them is stale, or the site cannot be built without a warning"
+	@echo "make screenshots         take the pictures of the documentation anew"
 	@echo "make lock                pin all requirements with hashes in requirements.lock, and list their licences"
 	@echo "make package             wheel and source distribution in dist/"
 	@echo "make setup               the virtual environment .venv (PYTHON=$(PYTHON)) for all of this"
@@ -67,15 +70,15 @@ check: setup
 	.venv/bin/ruff format --check . $(SCRIPTS)
 	.venv/bin/ruff check . $(SCRIPTS)
 	.venv/bin/mypy shipper tests main.py
-	.venv/bin/mypy --scripts-are-modules $(SCRIPTS)
+	.venv/bin/mypy --scripts-are-modules $(SCRIPTS) tools/site_hooks.py
 	.venv/bin/lint-imports
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml shipper
 	.venv/bin/shellcheck $(SHELL_SCRIPTS)
 	.venv/bin/hadolint Containerfile
 	.venv/bin/yamllint --strict .
 	.venv/bin/codespell
-	$(PY) tools/print-docs --check
 	$(PY) tools/build-dashboards --check
+	$(MAKE) --no-print-directory docs-check
 
 .PHONY: lock
 lock: setup
@@ -113,10 +116,16 @@ bench: setup
 .PHONY: docs
 docs: setup
 	$(PY) tools/print-docs
+	$(SITE)
 
 .PHONY: docs-check
 docs-check: setup
 	$(PY) tools/print-docs --check
+	$(SITE)
+
+.PHONY: screenshots
+screenshots: setup
+	$(PY) tools/take-screenshots
 
 .PHONY: smoke-old-pysqream
 smoke-old-pysqream: setup
@@ -124,5 +133,5 @@ smoke-old-pysqream: setup
 
 .PHONY: clean
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

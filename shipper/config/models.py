@@ -103,6 +103,13 @@ class SourceSettings(Settings):
     line: Literal["json", "logfmt"] = "json"
     """How the fields of a row are written into the line."""
 
+    omit_fields: list[str] = Field(default=[])
+    """Fields that are left out of the line. Labels, structured metadata and `metrics` may be made of them all the
+    same."""
+
+    cut_fields: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+    """Fields whose text is cut before it is shipped, and after how many characters: `{"statement": 200}`."""
+
     ship: bool = True
     """`false`: polled, but not sent to Loki."""
 
@@ -161,6 +168,8 @@ class SourceSettings(Settings):
             self.time_field,
             self.table_set,
             self.metrics,
+            self.omit_fields,
+            self.cut_fields,
         )
         return self.line != "json" or any(asked)
 

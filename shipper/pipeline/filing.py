@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from shipper.core.json_lines import json_lines
@@ -11,6 +11,7 @@ from shipper.core.json_rows import JsonRows
 from shipper.core.moment import moment_ns
 from shipper.core.record import Batch, Row, Stream
 from shipper.pipeline.lines import logfmt_lines, text
+from shipper.pipeline.trimming import cut, without
 
 MOST_STREAMS_COUNTED = 10_000
 """Far more than any Loki likes to have of one metric."""
@@ -28,6 +29,8 @@ class FilingRules:
         time_field: Field that holds the line's own time; `None` for the moment of the poll.
         line: How the fields are written.
         known_fields: Fields that rows may have although those of the first batch do not.
+        omit_fields: Fields that are left out of the line.
+        cut_fields: Fields whose text is cut, and after how many characters.
     """
 
     labels: Mapping[str, str]
@@ -37,6 +40,8 @@ class FilingRules:
     time_field: str | None = None
     line: Literal["json", "logfmt"] = "json"
     known_fields: Collection[str] = ()
+    omit_fields: Sequence[str] = ()
+    cut_fields: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Filing:
         self._untimed = untimed
         self._told_untimed = False
         time_field = [rules.time_field] if rules.time_field is not None else []
-        wanted = [*rules.label_fields, *rules.metadata_fields, *time_field]
+        trimmed = [*rules.omit_fields, *rules.cut_fields]
+        wanted = [*rules.label_fields, *rules.metadata_fields, *time_field, *trimmed]
         self._unseen = [name for name in wanted if name not in rules.known_fields]
         self._filed: set[int] = set()
         self._seen: dict[str, set[str]] = {name: set() for name in rules.label_fields}
@@ -90,17 +96,17 @@ class Filing:
         Rows without a time of their own get the moment of the poll, a nanosecond apart, so that their order
         stands and equal rows are not taken for duplicates.
         """
-        rows = batch.rows
-        if not rows:
+        if not batch.rows:
             return []
         if self._unseen:
-            self._look_for_fields(rows)
-        lines = self._lines(rows)
+            self._look_for_fields(batch.rows)
         times_ns = self._times_ns(batch)
+        rows = cut(batch.rows, self._rules.cut_fields)
+        lines = self._lines(without(rows, self._rules.omit_fields))
         if not self._rules.label_fields and not self._rules.metadata_fields:
             self._filed.add(0)
             return [Stream(self._rules.labels, times_ns, lines, batch.metadata or None)]
-        return self._grouped(batch, times_ns, lines)
+        return self._grouped(batch, rows, times_ns, lines)
 
     def _lines(self, rows: Sequence[Row]) -> Sequence[bytes]:
         if self._rules.line == "logfmt":
@@ -136,14 +142,18 @@ class Filing:
             self._untimed(field, value)
 
     def _grouped(
-        self, batch: Batch, times_ns: Sequence[int], lines: Sequence[bytes]
+        self,
+        batch: Batch,
+        rows: Sequence[Row],
+        times_ns: Sequence[int],
+        lines: Sequence[bytes],
     ) -> list[Stream]:
         groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
         metadata = []
         # Few values have many rows: what they become is found out once a batch.
         filed: dict[tuple[str, ...], _Lifted] = {}
         label_fields = self._rules.label_fields
-        for index, row in enumerate(batch.rows):
+        for index, row in enumerate(rows):
             values = tuple([text(row.get(name)) for name in label_fields])
             lifted = filed.get(values)
             if lifted is None:

@@ -201,6 +201,8 @@ def filing_rules(entry: SourceSettings, labels: Mapping[str, str]) -> FilingRule
         time_field=entry.time_field,
         line=entry.line,
         known_fields=entry.known_fields,
+        omit_fields=entry.omit_fields,
+        cut_fields=entry.cut_fields,
     )
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_BLOCK = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^(?P<blanks> *)```(?P<kind>[^\n]*)\n(?P<text>.*?)^ *```$", re.DOTALL | re.MULTILINE
+)
+_INLINE = re.compile(r"(?<!`)`((?:\S*python[\d.]* )?(?:main\.py|shipper|make) [^`\n]+)`(?!`)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,35 @@ def read(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def all_blocks() -> list[Block]:
+    """Return every block of every page."""
+    return [block for page in pages() for block in blocks_of(str(page.relative_to(ROOT)))]
+
+
+def blocks_of(page: str) -> list[Block]:
+    """Return every block of a page, by its path from the root."""
+    text = read(page)
+    return [
+        Block(
+            page,
+            text.count("\n", 0, match.start()) + 1,
+            match["kind"],
+            textwrap.dedent(match["text"]) if match["blanks"] else match["text"],
+        )
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def inline_commands() -> Iterator[Block]:
+    """Yield every command that stands in a sentence, as a block of its own."""
+    for page in pages():
+        for match in _INLINE.finditer(prose(page)):
+            yield Block(str(page.relative_to(ROOT)), 0, "bash", match[1].replace("\\|", "|"))
+
+
 def blocks(kind: str) -> list[Block]:
     """Return every block of one kind."""
-    found = []
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        name = str(page.relative_to(ROOT))
-        found += [
-            Block(name, text.count("\n", 0, match.start()) + 1, match["kind"], match["text"])
-            for match in _BLOCK.finditer(text)
-        ]
-    return [block for block in found if block.kind == kind]
+    return [block for block in all_blocks() if block.kind == kind]
 
 
 def prose(page: Path) -> str:

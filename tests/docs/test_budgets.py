@@ -12,7 +12,7 @@ FILE_LINES = 400
 README_LINES = 160
 DECISION_LINES = 40
 
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 def _lines(path: Path) -> int:

@@ -19,6 +19,7 @@ HEADINGS = ["Usage", "Settings", "Errors and what happens", "Check", "Counters",
 SINKS = [module.name for module in pkgutil.iter_modules(shipper.sinks.__path__)]
 SINKS.remove("columns")  # a part of what Prometheus sees
 
+ROUTE = re.compile(r"Route\(\s*f?\"(/[^\"]*)\"")
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 PAGE_IN_CODE = re.compile(r"\bdocs/[\w/-]+\.md\b")
 NOT_IN_AN_ANCHOR = re.compile(r"[^\w\- ]")
@@ -53,6 +54,17 @@ def test_no_command_is_documented_that_there_is_not() -> None:
     )
 
     assert set(documented) - set(cli.commands) == set()
+
+
+def test_every_path_of_the_page_s_server_is_documented() -> None:
+    sources = (
+        path.read_text(encoding="utf-8") for path in (ROOT / "shipper" / "live").glob("*.py")
+    )
+    served = {path for source in sources for path in ROUTE.findall(source)} - {"/{file.name}"}
+    table = "".join(re.findall(r"^\| `/.*$", read("docs/reference/http.md"), re.MULTILINE))
+    documented = {path.lower() for path in re.findall(r"`(/[^`]*)`", table)}
+
+    assert {re.sub(r"\{(\w+)\}", r"\1", path) for path in served} - documented == set()
 
 
 def test_every_exit_code_is_documented() -> None:

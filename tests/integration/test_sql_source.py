@@ -1320,8 +1320,9 @@ def test_what_cannot_be_read_is_found_out(
         ({"cursor": ["text", "id"]}, "no index begins with text: every page sorts the whole table"),
         ({"cursor": ["at"]}, "nothing makes at unique"),
         ({"cursor": ["id"], "label_fields": ["txt"]}, 'no column is called "txt"; did you mean'),
+        ({"cursor": ["id"], "omit_fields": ["txt"]}, 'no column is called "txt"; did you mean'),
     ],
-    ids=["index", "unique", "field"],
+    ids=["index", "unique", "field", "omitted field"],
 )
 def test_what_is_not_as_it_should_be_is_noted(
     database: Database, written: dict[str, Any], text: str

@@ -119,7 +119,8 @@ class SqlSettings(SourceSettings):
         from shipper.sources.sql.selection import Selection
 
         metric_fields = [field for each in self.column_metrics(None) for field in each.fields]
-        fields = (self.time_field, *self.label_fields, *self.metadata_fields, *metric_fields)
+        lifted = (self.time_field, *self.label_fields, *self.metadata_fields)
+        fields = (*lifted, *self.omit_fields, *self.cut_fields, *metric_fields)
         return Reading(
             metric=metric,
             url=self.url,

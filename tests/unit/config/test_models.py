@@ -41,6 +41,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "metadata_fields": [],
         "time_field": None,
         "line": "json",
+        "omit_fields": [],
+        "cut_fields": {},
         "ship": True,
         "store": None,
         "metrics": [],

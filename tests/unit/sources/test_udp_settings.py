@@ -105,6 +105,8 @@ def test_every_entry_has_a_check_that_can_be_sent_to_another_process() -> None:
         pytest.param({"metadata_fields": ["a"]}, id="metadata"),
         pytest.param({"time_field": "a"}, id="time"),
         pytest.param({"line": "logfmt"}, id="logfmt"),
+        pytest.param({"omit_fields": ["a"]}, id="omitted"),
+        pytest.param({"cut_fields": {"a": 9}}, id="cut"),
         pytest.param({"store": "pysmurf_files_v1"}, id="store"),
         pytest.param(
             {"metrics": [{"name": "n", "help": "h", "type": "gauge", "value": "a"}]}, id="metrics"
