@@ -159,6 +159,10 @@ ALL_READY = "ready"
 """Stands among items for those that are ready-made for what is polled."""
 
 
+FORMS = ("<item>", "<ready>")
+"""What pydantic calls the forms that an item may have."""
+
+
 def _form(written: object) -> str:
     return "<ready>" if isinstance(written, str) else "<item>"
 

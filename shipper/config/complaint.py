@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from shipper.config.column_metric import FORMS
 from shipper.config.document import describe
 
 RULES = {
@@ -49,8 +50,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
-    # Between a key and its parts pydantic names the form that was chosen; we name forms `<so>`.
-    loc = tuple(part for part in details["loc"] if not str(part).startswith("<"))
+    # Behind the number of an item pydantic names the form of it that was chosen.
+    path = details["loc"]
+    loc = tuple(
+        part
+        for part, before in zip(path, (None, *path), strict=False)
+        if not (part in FORMS and isinstance(before, int))
+    )
     key, rule = ".".join(map(str, loc)), _rule(details, loc, model)
     if not key:
         return rule

@@ -260,9 +260,9 @@ def check_that_it_is_used_or_refused(path: Path, content: bytes) -> str:
 
 def check_that_it_can_run(configuration: Configuration) -> None:
     """Do with an accepted configuration what a run does before anything is connected."""
-    loki = configuration.section("loki", LokiSettings)
-    loki.build().close()
-    assert loki.checks()
+    for loki in configuration.several("loki", LokiSettings):
+        loki.build().close()
+        assert loki.checks()
     assert set(fixed_labels(configuration)) == set(configuration.metrics)
     for name, entry in configuration.metrics.items():
         section = configuration.section_of(entry)

@@ -13,7 +13,7 @@ from shipper.config.flags import FLAGS
 from shipper.supervise.supervisor import FAREWELL_SECONDS
 
 UNIT = Path(__file__).resolve().parents[2] / "config_files" / "systemd" / "shipper.service"
-PROGRAM = "/opt/shipper/.venv/bin/python /opt/shipper/main.py"
+PROGRAM = "/opt/shipper/bin/shipper"
 MOST_EXPOSED = 20
 """In tenths of what `systemd-analyze security` calls exposure, which goes to 10; systemd 252 says 1.4."""
 
