@@ -12,6 +12,7 @@ from tests.docs.pages import ROOT
 
 NOT_THE_OPERATORS = ("demo",)
 TOLD = ("warning", "error", "exception")
+NOT_TOLD = ("info", "debug")
 STOPS = ("StartupError", "Unusable", "EveryWorkerGaveUp")
 
 _PERCENT = re.compile(r"%(?:\(\w+\))?(?:\.\d+)?[sdfg]")
@@ -70,21 +71,35 @@ def _text(node: ast.AST) -> str | None:
 
 
 def _told_in(tree: ast.AST) -> Iterator[str]:
-    """Yield what is told in each function; a variable `text` stands for what is assigned to it there."""
+    """Yield what is told in each function; a variable stands for what is assigned to it there."""
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            named = {
-                target.id: node.value
-                for node in ast.walk(function)
-                if isinstance(node, ast.Assign)
-                for target in node.targets
-                if isinstance(target, ast.Name)
-            }
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and node.args and _name(node.func) in TOLD + STOPS:
-                    said = node.args[0]
-                    text = _text(named.get(said.id, said) if isinstance(said, ast.Name) else said)
-                    yield from (text,) if text else ()
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        named = {
+            target.id: node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call):
+                given = (
+                    named.get(each.id, each) if isinstance(each, ast.Name) else each
+                    for each in call.args
+                )
+                yield from filter(None, map(_text, _told_by(_name(call.func), list(given))))
+
+
+def _told_by(called: str, given: list[ast.expr]) -> list[ast.expr]:
+    """Return which arguments of a call are told: the first, and templates that are told by way of something else."""
+    if called in TOLD + STOPS:
+        return given[:1]
+    return [] if called in NOT_TOLD else [each for each in given if _is_template(each)]
+
+
+def _is_template(given: ast.expr) -> bool:
+    return isinstance(given, ast.Constant) and "%(" in str(given.value)
 
 
 def _name(called: ast.expr) -> str:

@@ -59,7 +59,7 @@ def _python(block: Block) -> Iterator[str]:
 
 
 def _yaml(block: Block) -> Iterator[str]:
-    list(yaml.safe_load_all(block.text))
+    list(yaml.compose_all(block.text, Loader=yaml.SafeLoader))
     return iter(())
 
 
