@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from shipper.sources.log.source import OwnLogSource
 from shipper.telemetry.log.file import SharedFile, older_files
+from tests.support.logging import say, written
 from tests.support.shipper_process import ROOT
 
 WRITER = """
@@ -49,20 +49,6 @@ fcntl.flock(file, fcntl.LOCK_EX)
 print("locked", flush=True)
 time.sleep(60)
 """
-
-
-def written(path: Path, kept: int) -> list[str]:
-    """Return all lines, those of older files first."""
-    return [
-        line
-        for each in older_files(path, kept)
-        if each.exists()
-        for line in each.read_text(encoding="utf-8").splitlines()
-    ]
-
-
-def say(file: SharedFile, text: str) -> None:
-    file.handle(logging.LogRecord("shipper", logging.INFO, "x.py", 1, text, (), None))
 
 
 def test_no_line_is_lost_or_torn_when_many_processes_write_and_rotate(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""Puts the logging of this process back to what it was."""
+"""Puts the logging of this process back to what it was, and writes and reads log files."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from shipper.telemetry.log.file import SharedFile, older_files
 
 
 @contextmanager
@@ -23,3 +26,18 @@ def logging_put_back() -> Iterator[logging.Logger]:
             root.addHandler(outlet)
         root.setLevel(level)
         root.propagate = propagate
+
+
+def written(path: Path, kept: int) -> list[str]:
+    """Return all lines, those of older files first."""
+    return [
+        line
+        for each in older_files(path, kept)
+        if each.exists()
+        for line in each.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def say(file: SharedFile, text: str) -> None:
+    """Write one line."""
+    file.handle(logging.LogRecord("shipper", logging.INFO, "x.py", 1, text, (), None))

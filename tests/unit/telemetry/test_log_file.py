@@ -9,21 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.telemetry.log.file import SharedFile, older_files
-
-
-def written(path: Path, kept: int) -> list[str]:
-    """Return all lines, those of older files first."""
-    return [
-        line
-        for each in older_files(path, kept)
-        if each.exists()
-        for line in each.read_text(encoding="utf-8").splitlines()
-    ]
-
-
-def say(file: SharedFile, text: str) -> None:
-    file.handle(logging.LogRecord("shipper", logging.INFO, "x.py", 1, text, (), None))
+from shipper.telemetry.log.file import SharedFile
+from tests.support.logging import say, written
 
 
 def test_a_full_file_is_moved_aside_and_only_so_many_are_kept(tmp_path: Path) -> None:
