@@ -93,10 +93,10 @@ def test_rows_stay_whole_for_others_who_read_them() -> None:
 def test_fields_to_trim_that_no_row_has_are_told() -> None:
     told: list[list[str]] = []
     filing = Filing(
-        FilingRules({}, omit_fields=["statment"], cut_fields={"sql": 1}),
+        FilingRules({}, omit_fields=["stmt"], cut_fields={"sql": 1}),
         lambda _name: None,
         lambda missing, _there: told.append(list(missing)),
     )
     filing.streams(Batch([{"statement": "x"}]))
 
-    assert told == [["statment", "sql"]]
+    assert told == [["stmt", "sql"]]
