@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
-from shipper.config.metric_names import label_objection, name_objection
+from shipper.config.metric_names import PLAIN, label_objection, name_objection
 from shipper.config.settings import Seconds, Settings, Zone
 
 Kind = Literal["gauge", "counter", "histogram"]
@@ -28,7 +28,7 @@ class ColumnMetric(Settings):
     any_spelling: ClassVar[bool] = False
     """Whether fields are found too that are written differently, as releases of a server do."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+    name: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{PLAIN.pattern}$"})]
     """The metric's name as Prometheus will see it. It ends in its base unit, like `_seconds`, `_bytes` or `_ratio`, and
     that of a counter in `_total`."""
 

@@ -32,6 +32,9 @@ RULES = {
 """What pydantic's error types mean to an operator; the words in braces are pydantic's own context."""
 
 
+WHOLE = ("extra_forbidden", "value_error")
+"""What is wrong inside of an item, although it is told of the item as a whole."""
+
 KEY_AND_RULE = re.compile(r"[a-z_]+: ")
 
 
@@ -66,6 +69,8 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _rule(details: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     kind = details["type"]
+    if details["loc"][-1:] and details["loc"][-1] in FORMS and kind not in WHOLE:
+        return f'must be an object, or the text "ready", not {describe(details["input"])}'
     if kind == "extra_forbidden":
         return "this key is not known" + nearest(str(loc[-1]), _keys_beside(loc, model))
     rule = RULES.get(kind, f"{details['msg'][0].lower()}{details['msg'][1:]}, not {{written}}")

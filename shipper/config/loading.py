@@ -114,11 +114,19 @@ def _split(path: Path, vocabulary: Vocabulary) -> tuple[Mapping[str, Any], Mappi
     known = {"metrics", *vocabulary.sections}
     for key in document:
         if key not in known:
-            raise ConfigError(f"{path}: {key}: this key is not known{nearest(key, known)}")
+            raise ConfigError(
+                f"{path}: {key}: this key is not known{_place_for(key, document, known)}"
+            )
     entries = document["metrics"]
     if not isinstance(entries, dict):
         raise ConfigError(f"{path}: metrics: must be an object, not {describe(entries)}")
     return document, entries, "metrics."
+
+
+def _place_for(key: str, document: Mapping[str, Any], known: Collection[str]) -> str:
+    """Say where a key may belong: numbers are periods of metrics, and other words may be misspelt."""
+    is_period = isinstance(document[key], int | float) and not isinstance(document[key], bool)
+    return '; metrics stand under "metrics"' if is_period else nearest(key, known)
 
 
 def _refuse_objects(path: Path, document: Mapping[str, Any], vocabulary: Vocabulary) -> None:

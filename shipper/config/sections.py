@@ -51,7 +51,7 @@ def read_list(
     if not written:
         faults.append(f"{name}: the list is empty; leave the key out, or write an object")
     read = [
-        read_section(f"{name}[{place}]", model, each, (), faults)
+        read_section(f"{name}.{place}", model, each, (), faults)
         for place, each in enumerate(written)
     ]
     return tuple(each for each in read if each is not None)

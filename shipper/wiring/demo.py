@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -52,7 +52,8 @@ def demonstrate(
             staged = _staged(settings, given, stage, Path(folder))
             moved = Override("http", "port", 0, "--demo") in staged.overrides
             log_path = staged.log.path or Path(folder)
-            show = _Show(console, stage, log_path, seconds, moved=moved)
+            fleeting = settings.log.path is None
+            show = _Show(console, stage, log_path, seconds, moved=moved, fleeting=fleeting)
             # Who closes the terminal wants the demo to end.
             run(staged, console=console, started=show.begin, hangup="stop")
             show.end()
@@ -97,7 +98,9 @@ class _Show:
     log_path: Path
     seconds: float | None
     moved: bool
+    fleeting: bool
     _over: Event | None = None
+    _silent: list[str] = field(default_factory=list)
     _thread: Thread | None = None
 
     def begin(self, surroundings: Surroundings, words: list[str]) -> None:
@@ -110,7 +113,8 @@ class _Show:
             f"  Loki        http://127.0.0.1:{self.stage.loki_port}  (point Grafana's Explore at it)"
         )
         out(f"  SQream      127.0.0.1:{self.stage.sqream_port}")
-        out(f"  log         {self.log_path}")
+        fleeting = "  (until the demo ends)" if self.fleeting else ""
+        out(f"  log         {self.log_path}{fleeting}")
         ending = f"Ends in {self.seconds:g} s." if self.seconds else "Ctrl-C ends it."
         if self.moved:
             out(f"  Port {USUAL_HTTP_PORT} is taken, so the page is elsewhere.")
@@ -136,6 +140,9 @@ class _Show:
             while not over.wait(REFRESH_SECONDS):
                 state = _get_json(f"{address}/api/state")
                 if state is not None:
+                    self._silent = [
+                        each["metric"] for each in state["metrics"] if not each["rows_total"]
+                    ]
                     live.update(_table(state), refresh=True)
                 if self.seconds and time.monotonic() - began > self.seconds and "stop" not in words:
                     words.append("stop")
@@ -148,10 +155,11 @@ class _Show:
         series = answer["data"]["result"] if answer else []
         table = Table("metric", "lines in the log store", box=None, pad_edge=False)
         table.columns[1].justify = "right"
-        for each in sorted(series, key=lambda each: str(each["metric"]["job"])):
-            table.add_row(each["metric"]["job"], each["value"][1])
-        total = sum(int(each["value"][1]) for each in series)
-        self.console.print(f"\nShipped {counted(total, 'line')}.")
+        lines = dict.fromkeys(self._silent, 0)
+        lines |= {str(each["metric"]["job"]): int(each["value"][1]) for each in series}
+        for metric, count in sorted(lines.items()):
+            table.add_row(metric, str(count))
+        self.console.print(f"\nShipped {counted(sum(lines.values()), 'line')}.")
         self.console.print(table)
 
 

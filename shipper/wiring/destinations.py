@@ -33,7 +33,7 @@ def check_lokis(configuration: Configuration) -> None:
         ConfigError: It does not.
     """
     found = lokis(configuration)
-    places = [f"loki[{place}]" if len(found) > 1 else "loki" for place in range(len(found))]
+    places = [f"loki.{place}" if len(found) > 1 else "loki" for place in range(len(found))]
     by_place = dict(zip(places, found, strict=True))
     for fault in (
         *_same_names(by_place),

@@ -269,7 +269,10 @@ def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, l
     kept = sum(entry.table_set is not None for entry in configuration.metrics.values())
     ways = []
     if shipped:
-        urls = " and ".join(loki.url for loki in lokis(configuration))
+        found = lokis(configuration)
+        urls = " and ".join(
+            loki.url if len(found) == 1 else f"{loki.url} ({loki.sink_name})" for loki in found
+        )
         ways.append(f"ships {counted(shipped, 'metric')} to {urls}")
     if kept:
         database = configuration.section("store", StoreSettings).shown(state_dir)

@@ -76,31 +76,31 @@ def test_the_checks_of_several_have_their_names(tmp_path: Path) -> None:
     ("loki", "words"),
     [
         pytest.param([], "loki: the list is empty", id="empty"),
-        pytest.param([OPS, 7], "loki[1]: must be an object, not 7", id="no object"),
+        pytest.param([OPS, 7], "loki.1: must be an object, not 7", id="no object"),
         pytest.param(
             [OPS, {**DEV, "ulr": "x"}],
-            'loki[1].ulr: this key is not known; did you mean "url"?',
+            'loki.1.ulr: this key is not known; did you mean "url"?',
             id="key",
         ),
-        pytest.param([OPS, {**DEV, "name": "a b"}], "loki[1].name: must match", id="blank"),
+        pytest.param([OPS, {**DEV, "name": "a b"}], "loki.1.name: must match", id="blank"),
         pytest.param(
             [OPS, {**DEV, "name": "ops"}],
-            "loki[1].name: loki[0] is named ops already; each needs one of its own",
+            "loki.1.name: loki.0 is named ops already; each needs one of its own",
             id="named twice",
         ),
         pytest.param(
             [{"url": "http://a:1"}, {"url": "http://b:1"}],
-            "loki[1].name: loki[0] has no name either",
+            "loki.1.name: loki.0 has no name either",
             id="two without a name",
         ),
         pytest.param(
             [OPS, {**OPS, "name": "again"}],
-            "loki[1].url: loki[0] leads to the same Loki and tenant",
+            "loki.1.url: loki.0 leads to the same Loki and tenant",
             id="the same twice",
         ),
         pytest.param(
             [OPS, {**DEV, "match": ["shaw_*"]}],
-            'loki[1].match: "shaw_*" matches no metric that is shipped',
+            'loki.1.match: "shaw_*" matches no metric that is shipped',
             id="idle pattern",
         ),
         pytest.param(
