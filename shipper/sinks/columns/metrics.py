@@ -75,7 +75,7 @@ class _Item:
         self._warned: set[str] = set()
 
     def observe(self, batch: Batch) -> None:
-        if batch.rows and (missing := self._values.look_at(batch.rows[0].keys())):
+        if batch.rows and (missing := self._values.look_at(batch.rows)):
             self._warn_of(missing, batch)
         if self._asked.shows:
             self._gather(batch)

@@ -31,16 +31,19 @@ class ColumnValues:
             for field, texts in asked.where.items()
         }
 
-    def look_at(self, fields: Collection[str]) -> Sequence[str]:
-        """Find the fields among those that rows have, and return those that are needed and not there."""
+    def look_at(self, rows: Sequence[Row]) -> Sequence[str]:
+        """Find the fields among those that rows have, and return those that are needed and that no row has."""
         if self._asked.any_spelling:
-            there = {_spelt_alike(field): field for field in fields}
+            there = {_spelt_alike(field): field for field in rows[0]}
             self._places = {
                 field: there.get(_spelt_alike(field), field) for field in self._asked.fields
             }
         needed = (self._asked.value, self._asked.since, *self._where)
+        places = {field: self._places[field] for field in needed if field is not None}
         return [
-            field for field in needed if field is not None and self._places[field] not in fields
+            field
+            for field, place in places.items()
+            if place not in rows[0] and not any(place in row for row in rows)
         ]
 
     def numbers(self, batch: Batch) -> Iterator[tuple[Values, float]]:

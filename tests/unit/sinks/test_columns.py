@@ -381,6 +381,13 @@ def test_a_field_that_rows_do_not_have_is_warned_of_once(caplog: pytest.LogCaptu
     ]
 
 
+def test_a_field_that_only_some_rows_have_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert observed([{"a": 1}, {"n": 2}], value="n") == {(): [2]}
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("field", ["stmt_id", "statement id", "statementid", "STATEMENT_ID"])
 def test_a_ready_made_metric_finds_a_field_however_it_is_spelt(field: str) -> None:
     tally = Tally()
