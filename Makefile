@@ -10,7 +10,7 @@ PYTHON ?= python3.11
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 PY := .venv/bin/python
 SCRIPTS := tools/build-dashboards tools/print-docs tools/print-licences tools/take-screenshots
-SHELL_SCRIPTS := .ci/run tools/install-test-services tools/smoke-old-pysqream packaging/debian/postrm
+SHELL_SCRIPTS := .ci/run tools/install-test-services tools/smoke-old-pysqream packaging/debian/postrm packaging/debian/prerm
 # The variable silences an advertisement against a later MkDocs.
 SITE := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 

@@ -15,6 +15,7 @@ import yaml
 
 from shipper.cli import cli
 from shipper.config.loading import load
+from shipper.live.access import OPEN_PATHS
 from shipper.wiring.vocabulary import families, vocabulary
 from tests.docs.pages import ROOT, read
 from tests.support.services import need
@@ -117,3 +118,18 @@ def test_the_image_runs_a_command_that_there_is() -> None:
 
 def test_its_user_is_a_number_that_is_not_root() -> None:
     assert instructions("USER") == ["10001:10001"]
+
+
+def test_its_health_is_asked_where_no_token_is_wanted() -> None:
+    asked = re.findall(r"http://127\.0\.0\.1:9108(/\w*)", instructions("HEALTHCHECK")[-1])
+
+    assert len(asked) == 1
+    assert asked[0] in OPEN_PATHS
+
+
+def test_its_secrets_go_into_neither_the_repository_nor_a_package() -> None:
+    secrets = "config_files/container/secrets"
+
+    assert f"/{secrets}/" in read(".gitignore").splitlines()
+    assert f"prune {secrets}" in read("MANIFEST.in").splitlines()
+    assert "examples/container/secrets" in read("packaging/debian/rules")
