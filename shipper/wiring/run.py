@@ -86,7 +86,6 @@ def run(
             return
         start_logging(with_own_logs(settings.log, configuration, surroundings.state_dir.path))
         _tell_of_the_run(configuration, surroundings, log)
-        _tell_of_leftovers(surroundings.state_dir.path, configuration, log)
         supervisor = _supervisor(settings, configuration, context, surroundings, log, notifier)
         if started is not None:
             started(surroundings, words)
@@ -259,7 +258,7 @@ def _supervisor(
 
 
 def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, log: Logger) -> None:
-    """Say where to look, and where everything goes."""
+    """Say where to look, where everything goes, and what of earlier runs goes nowhere."""
     log.info(
         "Serving %(address)s/ and %(address)s/metrics.",
         {"event": "serving", "address": surroundings.address},
@@ -286,6 +285,7 @@ def _tell_of_the_run(configuration: Configuration, surroundings: Surroundings, l
             "state_dir": state_dir,
         },
     )
+    _tell_of_leftovers(state_dir, configuration, log)
 
 
 def _tell_of_leftovers(state_dir: Path, configuration: Configuration, log: Logger) -> None:
